@@ -1,0 +1,55 @@
+"""The program: its commands, and how errors end it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from evoprune._version import __version__
+from evoprune.cli import _cache, _features, _legacy, _predict, _run, _show
+from evoprune.cli._console import ERR, SETTINGS
+from evoprune.errors import EvoPruneError
+
+app = typer.Typer(
+    name="evoprune",
+    help="Evolve which neurons of a classifier head are worth keeping.",
+    epilog="Start with:  evoprune run FOLDER_OF_IMAGES",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _module in (_run, _show, _predict, _features, _cache, _legacy):
+    _module.register(app)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"evoprune {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _shared(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and warnings.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    del version
+    SETTINGS.quiet = quiet
+    SETTINGS.debug = debug
+
+
+def main() -> None:
+    """Run the command line; ends with 0 done, 2 bad input or usage, 130 interrupted and resumable."""
+    try:
+        app()
+    except EvoPruneError as error:
+        if SETTINGS.debug:
+            raise
+        ERR.print(f"evoprune: {error}", markup=False, soft_wrap=True)
+        sys.exit(error.exit_status)

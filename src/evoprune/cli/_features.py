@@ -1,0 +1,45 @@
+"""`evoprune features`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from evoprune.cli._console import OUT, warn
+from evoprune.cli._run import absolute_backbone
+
+
+def features(
+    data: Annotated[Path, typer.Argument(help="Folder of images, or digits.")],
+    backbone: Annotated[str, typer.Option("--backbone", "-b", help="As for `evoprune run`.")] = "tiny",
+    weights: Annotated[Optional[Path], typer.Option(help="File with the backbone's weights.")] = None,
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave unreadable images out.")] = False,
+    output: Annotated[
+        Optional[Path], typer.Option("--output", "-o", help="Also write a feature file (.npz) for `run --features`.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the split, where the folder is not divided into parts.")] = 0,
+) -> None:
+    """Compute the features of images and keep them in the cache, so that runs start at once."""
+    from evoprune.backbones import load_backbone
+    from evoprune.cli._progress import ExtractionProgress
+    from evoprune.features import extract, write_feature_file
+
+    found = extract(
+        data,
+        load_backbone(absolute_backbone(backbone), weights),
+        skip_broken=skip_broken,
+        progress=ExtractionProgress(),
+        notify=warn,
+        seed=seed,
+    )
+    OUT.print(f"{found.name}: {len(found.y)} images, {found.width} features, {found.classes} classes", markup=False)
+    if output is not None:
+        write_feature_file(output, found)
+        OUT.print(f"Written: {output}", markup=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(features)

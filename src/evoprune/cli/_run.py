@@ -1,0 +1,220 @@
+"""`evoprune run` and `evoprune resume`."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Optional
+
+import typer
+
+from evoprune.cli._console import OUT, SETTINGS, print_json, say, warn
+from evoprune.errors import ConfigError
+
+RUNS = Path("runs")
+
+Output = Annotated[Optional[Path], typer.Option("--output", "-o", help="Run folder [default: runs/NAME].")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+
+
+def run(
+    data: Annotated[
+        Optional[Path], typer.Argument(help="Folder of images, one sub-folder a class [default: digits, bundled].")
+    ] = None,
+    features: Annotated[
+        Optional[Path], typer.Option(help="Feature file (.npz) instead of images: X_train, y_train, X_test, y_test.")
+    ] = None,
+    backbone: Annotated[
+        Optional[str], typer.Option("--backbone", "-b", help="tiny, resnet50, densenet121, vgg19, timm:NAME, onnx:FILE.")
+    ] = None,
+    weights: Annotated[Optional[Path], typer.Option(help="File with the backbone's weights.")] = None,
+    encoding: Annotated[
+        str, typer.Option("--encoding", "-e", help="What is pruned: features, first, second, both, connections.")
+    ] = "features",
+    head: Annotated[
+        Optional[str], typer.Option(help="Units of the hidden layers: 512, or 512,512 [default: as published].")
+    ] = None,
+    objectives: Annotated[
+        str, typer.Option(help="Comma-separated: accuracy, loss, active, parameters, flops; two or more give a front.")
+    ] = "accuracy",
+    recipe: Annotated[str, typer.Option(help="How candidates are trained: fast, or paper.")] = "fast",
+    epochs: Annotated[Optional[int], typer.Option(help="Change the recipe's number of epochs.")] = None,
+    seeds: Annotated[Optional[int], typer.Option(help="Seeds that fitness is averaged over [default: 1].")] = None,
+    algorithm: Annotated[
+        Optional[str], typer.Option("--algorithm", "-a", help="genetic, nsga2, random [default: as published].")
+    ] = None,
+    population: Annotated[Optional[int], typer.Option(help="Individuals [default: 30].")] = None,
+    selection: Annotated[Optional[str], typer.Option(help="nam, roulette [default: nam].")] = None,
+    crossover: Annotated[Optional[str], typer.Option(help="uniform, one-point [default: uniform].")] = None,
+    mutation: Annotated[Optional[float], typer.Option(help="Probability of mutation [default: 0.07].")] = None,
+    initial_density: Annotated[
+        Optional[str], typer.Option(help="Share of ones at the start: LOW,HIGH [default: 0,1].")
+    ] = None,
+    evaluations: Annotated[int, typer.Option("--evaluations", "-n", help="Total number of evaluations.")] = 200,
+    protocol: Annotated[str, typer.Option(help="nested, or paper (fitness on the test part).")] = "nested",
+    folds: Annotated[int, typer.Option(help="Inner folds that fitness is averaged over.")] = 1,
+    held_out: Annotated[int, typer.Option(help="Published fold whose test part is kept for the report.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of splits, search and training.")] = 0,
+    report_seeds: Annotated[int, typer.Option(help="Trainings behind each figure of the result.")] = 5,
+    batch: Annotated[int, typer.Option(help="Candidates trained and committed at a time.")] = 10,
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave unreadable images out.")] = False,
+    output: Output = None,
+    json: AsJson = False,
+) -> None:
+    """Search a data set for the neurons worth keeping; on an existing run, continue it.
+
+    Examples:
+      evoprune run flowers/ --backbone resnet50
+      evoprune run --features embeddings.npz --objectives accuracy,active
+    """
+    from evoprune.heads import default_head
+    from evoprune.training import get_recipe
+    from evoprune.workflow import default_algorithm, make_config
+
+    if data is not None and features is not None:
+        raise ConfigError(f"both images ({data}) and features ({features}) are given; give one of them")
+    if features is not None and (backbone is not None or weights is not None):
+        raise ConfigError("a feature file needs no backbone; leave --backbone and --weights out")
+    names = [name.strip() for name in objectives.split(",") if name.strip()]
+    changes = {"epochs": epochs, "seeds": seeds}
+    base = get_recipe(recipe)
+    settings: dict[str, Any] = {
+        "population": population,
+        "selection": selection,
+        "crossover": crossover,
+        "mutation_probability": mutation,
+        "initial_density": None if initial_density is None else _numbers(initial_density, float, "--initial-density"),
+    }
+    config = make_config(
+        **_source(data, features, backbone),
+        weights=None if weights is None else str(weights.resolve()),
+        skip_broken=skip_broken,
+        head=default_head(encoding).hidden if head is None else _numbers(head, int, "--head"),
+        encoding=encoding,
+        recipe={**base.model_dump(), **{k: v for k, v in changes.items() if v is not None}},
+        objectives=names,
+        algorithm=algorithm or default_algorithm(names),
+        search={k: v for k, v in settings.items() if v is not None},
+        protocol=protocol,
+        folds=folds,
+        held_out=held_out,
+        seed=seed,
+        report_seeds=report_seeds,
+        evaluations=evaluations,
+        batch=batch,
+    )
+    start(config, output or RUNS / default_name(config), as_json=json)
+
+
+def resume(
+    folder: Annotated[Path, typer.Argument(help="Run folder.")],
+    evaluations: Annotated[
+        Optional[int], typer.Option("--evaluations", "-n", help="New total, to extend a finished run.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Continue a run that was interrupted, with the settings it has."""
+    from evoprune.workflow import RunFolder, make_config
+
+    config = RunFolder(folder).existing_config()
+    if evaluations is not None:
+        config = make_config(**{**dict(config), "evaluations": evaluations})
+    start(config, folder, as_json=json)
+
+
+def start(config: Any, output: Path, *, as_json: bool) -> None:
+    """Run a configuration with progress, then print its result."""
+    from evoprune.cli._progress import ExtractionProgress, SearchProgress
+    from evoprune.objectives import get_objectives
+    from evoprune.report import result_table
+    from evoprune.study import Interrupted
+    from evoprune.workflow import Listeners, RunFolder, execute
+
+    folder = RunFolder(output)
+    with _stop_on_interrupt() as stop, SearchProgress(get_objectives(config.objectives)[0]) as progress:
+        listeners = Listeners(ExtractionProgress(), warn, _describe, (progress,), stop)
+        try:
+            result = execute(config, folder, listeners)
+        except Interrupted as error:
+            raise Interrupted(f"{error}; continue with: evoprune resume {output}") from None
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"interrupted; every finished evaluation is stored; continue with: evoprune resume {output}"
+            ) from None
+    summary = result.summary()
+    if as_json:
+        print_json(summary)
+    else:
+        OUT.print(result_table(summary))
+        if not SETTINGS.quiet:
+            OUT.print(f"Run folder: {output}", markup=False)
+
+
+def default_name(config: Any) -> str:
+    """Name of the run folder: that of the data."""
+    path = Path(config.data)
+    return path.stem if config.kind in ("features", "published") else path.name
+
+
+def _source(data: Path | None, features: Path | None, backbone: str | None) -> dict[str, Any]:
+    if features is not None:
+        return {"data": str(features.resolve()), "kind": "features"}
+    # Paths are kept absolute: the run can be resumed from any folder.
+    where = "digits" if data is None or (str(data) == "digits" and not data.exists()) else str(data.resolve())
+    return {"data": where, "kind": "images", "backbone": absolute_backbone(backbone or "tiny")}
+
+
+def absolute_backbone(name: str) -> str:
+    """The backbone's name with the path of `onnx:FILE` made absolute."""
+    prefix, _, path = name.partition(":")
+    return f"onnx:{Path(path).resolve()}" if prefix == "onnx" and path else name
+
+
+def _numbers(text: str, kind: type[int] | type[float], option: str) -> tuple[float, ...]:
+    try:
+        return tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        example = "512 or 512,512" if kind is int else "0.3,0.7"
+        raise ConfigError(f"{option} {text!r} is not a list of numbers; give it like {example}") from None
+
+
+def _describe(features: Any) -> None:
+    sizes = features.divisions[0]
+    parts = [f"{len(sizes.train)} train", f"{len(sizes.test)} test"]
+    if sizes.validation is not None:
+        parts.insert(1, f"{len(sizes.validation)} validation")
+    folds = f", {len(features.divisions)} folds" if len(features.divisions) > 1 else ""
+    say(
+        f"{features.name}: {len(features.y)} rows ({', '.join(parts)}{folds}), {features.classes} classes, "
+        f"{features.width} features"
+    )
+    if features.broken:
+        warn(f"{len(features.broken)} unreadable image(s) left out: {', '.join(str(b.path) for b in features.broken)}")
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[Any]:
+    """Ctrl-C asks the search to stop after its batch; a second one stops at once."""
+    asked = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        say("stopping after the current batch (Ctrl-C again: at once)")
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(run)
+    app.command()(resume)

@@ -1,0 +1,28 @@
+"""The errors evoprune raises. Each message names the file, the value and the way out."""
+
+from __future__ import annotations
+
+
+class EvoPruneError(Exception):
+    """Base of every error that is the input's or the machine's, not a defect of evoprune.
+
+    The command line prints the message as one sentence and ends with `exit_status`.
+    """
+
+    exit_status = 2
+
+
+class DataError(EvoPruneError):
+    """Images, labels, splits or feature files that cannot be used as they are."""
+
+
+class ConfigError(EvoPruneError):
+    """A setting that is unknown, out of range, or contradicts another."""
+
+
+class BackboneError(EvoPruneError):
+    """A backbone that is unknown, needs a missing package, or whose weights cannot be had."""
+
+
+class StorageError(EvoPruneError):
+    """A run folder, store or cache that cannot be read or written."""

@@ -1,0 +1,7 @@
+"""Reports: tables and figures of a run."""
+
+from evoprune.report._figures import draw_convergence, write_convergence
+from evoprune.report._history import best_so_far, write_history
+from evoprune.report._table import result_table
+
+__all__ = ["best_so_far", "draw_convergence", "result_table", "write_convergence", "write_history"]

@@ -1,0 +1,128 @@
+"""The loop: ask, look up, evaluate, store, tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from evoprune._types import BoolArray, FloatArray
+from evoprune.errors import EvoPruneError
+from evoprune.study._store import Store
+
+STALL_LIMIT = 1000
+"""Asks in a row without a new genome after which the search space counts as exhausted."""
+
+
+class AsksAndTells(Protocol):
+    """What the loop needs of an algorithm."""
+
+    def ask(self) -> BoolArray:
+        """Genomes `[P, L]` to evaluate."""
+
+    def tell(self, genomes: BoolArray, values: FloatArray) -> None:
+        """Their values `[P, M]`."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a search stands.
+
+    Attributes:
+        evaluations: finished so far, those of earlier sessions included.
+        budget: the total asked for.
+        new: finished in this session.
+        seconds: spent in this session.
+    """
+
+    evaluations: int
+    budget: int
+    new: int
+    seconds: float
+
+
+class Callback(Protocol):
+    """Hears of the search; whatever it does cannot change the result."""
+
+    def on_evaluations(self, genomes: BoolArray, values: FloatArray, progress: Progress) -> None:
+        """Called after each batch is committed, with genomes `[P, L]` and values `[P, M]`."""
+
+
+class Interrupted(EvoPruneError):
+    """The search was asked to stop, and stopped after a batch. Everything evaluated is stored."""
+
+    exit_status = 130
+
+
+def search(
+    algorithm: AsksAndTells,
+    evaluate: Callable[[BoolArray], FloatArray],
+    store: Store,
+    *,
+    budget: int,
+    batch: int,
+    callbacks: tuple[Callback, ...] = (),
+    should_stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Search until `budget` distinct genomes have been evaluated in all.
+
+    Known genomes are looked up, with all their objectives, and do not count. A resumed
+    search replays the stored evaluations through a fresh algorithm in the same way, so
+    it continues as if it had never ended.
+
+    Args:
+        algorithm: fresh, with its seed.
+        evaluate: genomes `[P, L]` to values `[P, M]`.
+        store: evaluations so far; new ones are committed to it.
+        budget: total number of evaluations, those already stored included.
+        batch: genomes that are evaluated and committed at a time.
+        callbacks: told after each committed batch.
+        should_stop: asked before each batch.
+
+    Raises:
+        Interrupted: `should_stop` said so.
+        EvoPruneError: every evaluation failed.
+    """
+    started, at_start, stalled = time.perf_counter(), len(store), 0
+    while len(store) < budget:
+        genomes = algorithm.ask()
+        new = _unknown(genomes, store)
+        within = new[: budget - len(store)]
+        for start in range(0, len(within), batch):
+            if should_stop():
+                raise Interrupted(f"stopped after {len(store)} of {budget} evaluations; all of them are stored")
+            chunk = within[start : start + batch]
+            store.start(chunk)
+            began = time.perf_counter()
+            values = evaluate(chunk)
+            store.finish(chunk, values, time.perf_counter() - began)
+            progress = Progress(len(store), budget, len(store) - at_start, time.perf_counter() - started)
+            for callback in callbacks:
+                callback.on_evaluations(chunk, values, progress)
+        if len(within) < len(new):
+            # The rest of this batch is evaluated, and the whole batch told, if the budget is raised.
+            return
+        known = np.stack([_stored(store, genome) for genome in genomes])
+        if len(new) and np.isnan(known).all() and len(store) == len(new):
+            raise EvoPruneError(f"all of the first {len(new)} evaluations failed: {store.evaluations()[0].error}")
+        algorithm.tell(genomes, known)
+        stalled = 0 if len(new) else stalled + 1
+        if stalled >= STALL_LIMIT:
+            return
+
+
+def _unknown(genomes: BoolArray, store: Store) -> BoolArray:
+    """The distinct genomes that the store does not know, in order."""
+    distinct = {genome.tobytes(): genome for genome in genomes}
+    new = [genome for genome in distinct.values() if store.values(genome) is None]
+    return np.stack(new) if new else genomes[:0]
+
+
+def _stored(store: Store, genome: BoolArray) -> FloatArray:
+    values = store.values(genome)
+    if values is None:
+        raise RuntimeError("a genome of a finished batch is not in the store")
+    return values

@@ -1,0 +1,146 @@
+"""The configuration of a run: validated, written as TOML, compared field by field."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from evoprune._files import write_atomic
+from evoprune.errors import ConfigError, StorageError
+from evoprune.search import SearchOptions
+from evoprune.training import FAST, Recipe
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_NOT_IDENTITY = {"evaluations", "batch"}
+"""Settings that may change when a run is continued: they do not change any evaluation."""
+
+
+class RunConfig(BaseModel):
+    """Everything that decides the result of a run, besides the images themselves.
+
+    Attributes:
+        data: folder of images, `digits`, a feature file, or a published CSV file.
+        kind: `images`, `features` (a feature file), `published` (a CSV file), or `arrays` (given from Python).
+        backbone: name of the backbone, None for features.
+        weights: file with the backbone's weights, where they do not come with its name.
+        skip_broken: leave unreadable images out.
+        split: shares of train, validation and test where the data set brings no division.
+        head: units of the hidden layers.
+        encoding: what a genome's bits mean.
+        recipe: how candidates are trained.
+        objectives: what is searched for.
+        algorithm: search algorithm.
+        search: its settings.
+        protocol: `nested` or `paper`.
+        folds: inner folds.
+        held_out: published fold whose test part is kept for the report.
+        seed: of splits, search and training.
+        report_seeds: number of trainings behind each figure of the result table.
+        evaluations: total number of evaluations.
+        batch: candidates trained and committed at a time.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str
+    kind: Literal["images", "features", "published", "arrays"] = "images"
+    backbone: str | None = None
+    weights: str | None = None
+    skip_broken: bool = False
+    split: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    head: tuple[int, ...] = (512,)
+    encoding: str = "features"
+    recipe: Recipe = FAST
+    objectives: tuple[str, ...] = ("accuracy",)
+    algorithm: str = "genetic"
+    search: SearchOptions = SearchOptions()
+    protocol: Literal["nested", "paper"] = "nested"
+    folds: int = Field(1, ge=1)
+    held_out: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=100_000)
+    report_seeds: int = Field(5, ge=1, le=1000)
+    evaluations: int = Field(200, ge=1)
+    batch: int = Field(10, ge=1)
+
+    def to_toml(self) -> str:
+        """As TOML text; settings that are None are left out."""
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+
+    def identity(self) -> str:
+        """SHA-256 of what decides the evaluations, hexadecimal."""
+        relevant = self.model_dump(mode="json", exclude=_NOT_IDENTITY)
+        return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
+
+    def differences(self, other: RunConfig) -> list[str]:
+        """Settings in which `other` differs and which may not change, as `name: ours -> theirs`."""
+        ours, theirs = (_flat(c.model_dump(mode="json", exclude=_NOT_IDENTITY)) for c in (self, other))
+        return [f"{key}: {ours.get(key)!r} -> {theirs.get(key)!r}" for key in sorted(ours | theirs) if ours.get(key) != theirs.get(key)]
+
+    def write(self, path: Path) -> None:
+        """Write as TOML."""
+        write_atomic(path, self.to_toml())
+
+
+def make_config(**settings: Any) -> RunConfig:
+    """A configuration from settings.
+
+    Raises:
+        ConfigError: a setting is unknown, of the wrong kind or out of range; all are named.
+    """
+    try:
+        return RunConfig(**settings)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error)) from error
+
+
+def read_config(path: Path) -> RunConfig:
+    """A configuration from a TOML file.
+
+    Raises:
+        StorageError: the file cannot be read.
+        ConfigError: it is not TOML, or a setting is unknown or out of range.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path} cannot be read: {error}; name the folder of a run") from error
+    try:
+        return RunConfig(**tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_sentence(error)}") from error
+
+
+def _sentence(error: ValidationError) -> str:
+    parts = []
+    for problem in error.errors():
+        name = ".".join(map(str, problem["loc"])) or "settings"
+        if problem["type"] == "extra_forbidden":
+            parts.append(f"setting {name!r} is unknown")
+        else:
+            parts.append(f"{name} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
+    return "; ".join(parts)
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_none(v) for k, v in value.items() if v is not None}
+    return value
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat |= _flat(item, f"{prefix}{key}.") if isinstance(item, dict) else {f"{prefix}{key}": item}
+    return flat
