@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Two test processes share two cores: more threads than cores would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

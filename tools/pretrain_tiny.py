@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from evoprune.backbones._tiny_network import INPUT_SIZE, WIDTH, TinyNetwork
@@ -48,7 +48,7 @@ def normalise(pixels: Tensor) -> Tensor:
 
 def whitening_filters(images: Tensor, filters: int) -> Tensor:
     """Eigenvectors of the covariance of 2 x 2 patches, scaled to unit variance, with both signs."""
-    patches = F.unfold(images[:5000], 2).transpose(1, 2).reshape(-1, 12)
+    patches = functional.unfold(images[:5000], 2).transpose(1, 2).reshape(-1, 12)
     values, vectors = torch.linalg.eigh(torch.cov(patches.T))
     scaled = (vectors / torch.sqrt(values + 5e-4)).T.reshape(-1, 3, 2, 2)
     return torch.cat([scaled, -scaled])[:filters]
@@ -58,7 +58,7 @@ def augment(pixels: Tensor, generator: torch.Generator, flip: Tensor, shift: int
     """Mirror the chosen images, move each by up to `shift` pixels, cut out a square of `hole` pixels."""
     n, size = len(pixels), INPUT_SIZE
     images = torch.where(flip.view(-1, 1, 1, 1), pixels.flip(3), pixels)
-    padded = F.pad(images.float(), (shift,) * 4, mode="reflect").to(torch.uint8)
+    padded = functional.pad(images.float(), (shift,) * 4, mode="reflect").to(torch.uint8)
     dy, dx = torch.randint(0, 2 * shift + 1, (2, n), generator=generator)
     rows = dy.view(-1, 1) + torch.arange(size)
     cols = dx.view(-1, 1) + torch.arange(size)
@@ -106,13 +106,17 @@ def main() -> None:
     others = [p for p in model.parameters() if p.ndim == 1]
     optimizer = torch.optim.SGD(
         [{"params": decayed, "weight_decay": args.weight_decay}, {"params": others, "weight_decay": 0.0}],
-        lr=args.peak_lr, momentum=0.9, nesterov=True,
+        lr=args.peak_lr,
+        momentum=0.9,
+        nesterov=True,
     )
     steps = len(train) // args.batch
     total, warmup = steps * args.epochs, steps * args.epochs // 5
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
-        lambda s: max(s / warmup, 0.05) if s < warmup else 0.5 * (1 + math.cos(math.pi * (s - warmup) / (total - warmup))),
+        lambda s: (
+            max(s / warmup, 0.05) if s < warmup else 0.5 * (1 + math.cos(math.pi * (s - warmup) / (total - warmup)))
+        ),
     )
     mirrored = torch.rand(len(train), generator=generator) < 0.5
     started = time.time()
@@ -125,19 +129,25 @@ def main() -> None:
             images = augment(train[batch], generator, flip[batch], args.shift, args.hole)
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 logits = model(images)
-            loss = F.cross_entropy(logits.float(), labels[batch], label_smoothing=args.label_smoothing)
+            loss = functional.cross_entropy(logits.float(), labels[batch], label_smoothing=args.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             schedule.step()
             average.update_parameters(model)
             losses.append(loss.item())
-        print(f"epoch {epoch + 1:3d}/{args.epochs}  loss {np.mean(losses):.4f}  {time.time() - started:6.0f} s", flush=True)
+        print(
+            f"epoch {epoch + 1:3d}/{args.epochs}  loss {np.mean(losses):.4f}  {time.time() - started:6.0f} s",
+            flush=True,
+        )
 
     trained = average.module
     trained.eval()
-    state = {name: tensor.half().contiguous() for name, tensor in trained[0].state_dict().items()
-             if not name.endswith("num_batches_tracked")}
+    state = {
+        name: tensor.half().contiguous()
+        for name, tensor in trained[0].state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
     # Measured with the weights as they are stored, in float32, without test-time augmentation.
     trained[0].load_state_dict({k: v.float() for k, v in state.items()}, strict=False)
     with torch.no_grad():
@@ -149,13 +159,17 @@ def main() -> None:
     save_file(state, args.output / "tiny.safetensors")
     record = {
         "architecture": "evoprune.backbones._tiny_network.TinyNetwork",
-        "width": WIDTH, "input_size": [INPUT_SIZE, INPUT_SIZE], "resize": "bilinear", "color": "RGB",
-        "mean": [round(255 * v, 4) for v in MEAN], "std": [round(255 * v, 4) for v in STD],
+        "width": WIDTH,
+        "input_size": [INPUT_SIZE, INPUT_SIZE],
+        "resize": "bilinear",
+        "color": "RGB",
+        "mean": [round(255 * v, 4) for v in MEAN],
+        "std": [round(255 * v, 4) for v in STD],
         "trained_on": "CIFAR-10, train part (50,000 images)",
         "parameters": sum(p.numel() for p in network.parameters()),
         "cifar10_test_accuracy": round(accuracy, 4),
         "recipe": {key: value for key, value in vars(args).items() if key not in ("archive", "output")},
-        "optimizer": "SGD, Nesterov momentum 0.9, cosine schedule after a linear warm-up of 1/5, exponential average 0.998",
+        "optimizer": "SGD, Nesterov momentum 0.9, linear warm-up over 1/5, then cosine; exponential average 0.998",
         "torch": torch.__version__,
     }
     (args.output / "tiny.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

@@ -1,11 +1,11 @@
 """evoprune: evolve which neurons of a classifier head are worth keeping.
 
-    import evoprune as ep
+import evoprune as ep
 
-    features = ep.extract("flowers/", backbone="resnet50")
-    study = ep.Study(features, objectives=["accuracy", "active"], seed=0)
-    result = study.run(evaluations=200)
-    model = result.best.build()
+features = ep.extract("flowers/", backbone="resnet50")
+study = ep.Study(features, objectives=["accuracy", "active"], seed=0)
+result = study.run(evaluations=200)
+model = result.best.build()
 """
 
 from __future__ import annotations

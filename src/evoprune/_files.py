@@ -33,7 +33,9 @@ def write_atomic(path: Path, contents: bytes | str) -> None:
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise StorageError(f"{path} cannot be written: {error.strerror or error}; free space or give another folder") from error
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror or error}; free space or give another folder"
+        ) from error
 
 
 def _umask() -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from evoprune.backbones import Preprocessing
 from evoprune.backbones._preprocessing import preprocess
+from evoprune.backbones._torchvision_import import import_optional
 
 
 def picture(height, width, seed=0):
@@ -25,9 +28,7 @@ def test_size_kept_is_plain_arithmetic():
 
 def test_mean_and_std_follow_the_order_of_the_channels():
     pixels = picture(2, 2)
-    prepared = preprocess(
-        pixels, Preprocessing((2, 2), mean=(1.0, 2.0, 3.0), std=(1.0, 1.0, 1.0), color="BGR")
-    )
+    prepared = preprocess(pixels, Preprocessing((2, 2), mean=(1.0, 2.0, 3.0), std=(1.0, 1.0, 1.0), color="BGR"))
     np.testing.assert_array_equal(prepared[0], pixels[..., 2].astype(np.float32) - 1)
     np.testing.assert_array_equal(prepared[2], pixels[..., 0].astype(np.float32) - 3)
 
@@ -55,10 +56,11 @@ def test_any_shape_comes_out_in_the_size_asked_for(shape, fit, size):
     assert prepared.shape == (3, *size)
 
 
+@pytest.mark.skipif(find_spec("torchvision") is None, reason="torchvision is an optional extra")
 @pytest.mark.parametrize("shape", [(100, 100), (97, 161), (161, 97), (300, 301), (40, 500)])
 @pytest.mark.parametrize(("resize", "crop"), [(232, 224), (256, 224), (40, 32)])
 def test_crop_is_torchvisions_to_the_pixel(shape, resize, crop):
-    pytest.importorskip("torchvision", reason="torchvision is an optional extra")
+    import_optional("torchvision", "resnet50")
     from torchvision.transforms._presets import ImageClassification
 
     pixels = picture(*shape)

@@ -28,9 +28,7 @@ def test_features_are_those_of_the_network_called_directly(tiny_weights):
     record = json.loads(tiny_weights.with_suffix(".json").read_text())
     inputs = []
     for image in pictures(3):
-        small = np.asarray(
-            Image.fromarray(image).resize((32, 32), Image.Resampling.BILINEAR), dtype=np.float32
-        )
+        small = np.asarray(Image.fromarray(image).resize((32, 32), Image.Resampling.BILINEAR), dtype=np.float32)
         inputs.append(((small - record["mean"]) / record["std"]).transpose(2, 0, 1))
     with torch.no_grad():
         expected = network(torch.tensor(np.stack(inputs), dtype=torch.float32)).numpy()

@@ -16,9 +16,7 @@ from evoprune.errors import BackboneError
 
 
 def installed(package):
-    return pytest.mark.skipif(
-        importlib.util.find_spec(package) is None, reason=f"{package} is an optional extra"
-    )
+    return pytest.mark.skipif(importlib.util.find_spec(package) is None, reason=f"{package} is an optional extra")
 
 
 def random_state(build, **options):
@@ -43,9 +41,7 @@ def test_torchvision_features_are_those_before_the_classifier(name, width, tmp_p
     backbone = load_backbone(name, weights=tmp_path / "w.pth")
     weights = getattr(
         models,
-        {"resnet50": "ResNet50_Weights", "densenet121": "DenseNet121_Weights", "vgg19": "VGG19_Weights"}[
-            name
-        ],
+        {"resnet50": "ResNet50_Weights", "densenet121": "DenseNet121_Weights", "vgg19": "VGG19_Weights"}[name],
     ).DEFAULT
     expected_input = weights.transforms()(Image.fromarray(pixels))
     prepared = backbone.prepare(pixels)

@@ -51,7 +51,7 @@ class Evil:
 
 
 def test_code_in_a_file_is_not_run(tmp_path, capsys):
-    (tmp_path / "plain.pth").write_bytes(pickle.dumps(Evil()))
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps(Evil(), protocol=2))
     torch.save({"weight": Evil()}, tmp_path / "zip.pth")
     for name in ("plain.pth", "zip.pth"):
         with pytest.raises(BackboneError, match=name):

@@ -19,9 +19,7 @@ def assert_sound(image_set):
     for image, label in zip(image_set.images, image_set.labels, strict=True):
         assert image_set.class_names[label] in image.path.parts
     for division in image_set.divisions:
-        parts = [division.train, division.test] + (
-            [] if division.validation is None else [division.validation]
-        )
+        parts = [division.train, division.test] + ([] if division.validation is None else [division.validation])
         together = np.concatenate(parts)
         assert len(np.unique(together)) == len(together)
         for part in parts:
@@ -39,9 +37,7 @@ def test_class_folders_are_split(make_folder):
     assert image_set.labels.dtype == np.int64
     (division,) = image_set.divisions
     assert [len(division.train), len(division.validation), len(division.test)] == [18, 6, 6]
-    assert [str(image.path) for image in image_set.images] == sorted(
-        str(path) for path in root.rglob("*.png")
-    )
+    assert [str(image.path) for image in image_set.images] == sorted(str(path) for path in root.rglob("*.png"))
 
 
 def test_split_depends_on_the_seed_alone(make_folder):
@@ -86,9 +82,7 @@ def test_folds(make_folder, prefix, start):
 
 
 def test_numbered_classes_are_not_folds(make_folder):
-    image_set = load_folder(
-        make_folder({f"{part}/{digit}": 1 for part in ("train", "test") for digit in range(3)})
-    )
+    image_set = load_folder(make_folder({f"{part}/{digit}": 1 for part in ("train", "test") for digit in range(3)}))
     assert image_set.class_names == ("0", "1", "2")
     assert len(image_set.divisions) == 1
 
@@ -195,7 +189,7 @@ def test_name_of_the_working_directory(make_folder, monkeypatch):
         ),
         (
             {f"fold{n}/{part}/{c}": 1 for n in range(2) for part in ("train", "test") for c in "ab"},
-            r"fold0 holds the parts train and test where a class .*, or put the parts outermost, as in .*/train/fold0",
+            r"fold0 holds the parts train and test where .*, or put the parts outermost, .*train/fold0",
         ),
     ],
 )
@@ -207,9 +201,7 @@ def test_refusals(make_folder, counts, sentence):
 
 
 def test_folder_that_does_not_exist(tmp_path):
-    with pytest.raises(
-        DataError, match=r"none does not exist; give a folder of images, one sub-folder per class"
-    ):
+    with pytest.raises(DataError, match=r"none does not exist; give a folder of images, one sub-folder per class"):
         load_folder(tmp_path / "none")
 
 
@@ -224,7 +216,7 @@ def test_folder_that_does_not_exist(tmp_path):
 def test_file_instead_of_folder(tmp_path, name, way_out):
     (tmp_path / name).touch()
     for load in (load_folder, load_images):
-        with pytest.raises(DataError, match=f"{name} is a file, not a folder; .*{way_out}"):
+        with pytest.raises(DataError, match=rf"{name} is a file, not a folder; .*{way_out}"):
             load(tmp_path / name)
 
 
@@ -263,12 +255,8 @@ def test_two_folders(make_folder):
 @pytest.mark.parametrize("text", ["{root}/{part}/", "{root}/{part}/fold", "path"])
 def test_two_folders_with_folds(make_folder, text):
     name = "fold" if text.endswith("fold") else ""
-    root = make_folder(
-        {f"{part}/{name}{n}/{c}": 2 for part in ("train", "test") for n in range(3) for c in "ab"}
-    )
-    train, test = (
-        root / part if text == "path" else text.format(root=root, part=part) for part in ("train", "test")
-    )
+    root = make_folder({f"{part}/{name}{n}/{c}": 2 for part in ("train", "test") for n in range(3) for c in "ab"})
+    train, test = (root / part if text == "path" else text.format(root=root, part=part) for part in ("train", "test"))
     image_set = load_train_test(train, test, folds=3)
     assert_sound(image_set)
     assert len(image_set.divisions) == 3
@@ -296,5 +284,5 @@ def test_real_images(shared_data):
 
 
 def test_real_photographs_without_classes(shared_data):
-    with pytest.raises(DataError, match="image.s. directly"):
+    with pytest.raises(DataError, match=r"holds 600 image\(s\) directly"):
         load_folder(shared_data / "images" / "imagenet_sample")

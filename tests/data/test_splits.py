@@ -11,9 +11,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from evoprune.data._splits import split_rows, stratified_parts
 from evoprune.errors import ConfigError, DataError
 
-SPLITS = st.sampled_from(
-    [(0.6, 0.2, 0.2), (0.8, 0.0, 0.2), (0.5, 0.25, 0.25), (0.34, 0.33, 0.33), (0.98, 0.01, 0.01)]
-)
+SPLITS = st.sampled_from([(0.6, 0.2, 0.2), (0.8, 0.0, 0.2), (0.5, 0.25, 0.25), (0.34, 0.33, 0.33), (0.98, 0.01, 0.01)])
 
 
 def labels_of(counts, seed):
@@ -21,9 +19,7 @@ def labels_of(counts, seed):
 
 
 def divide(labels, split, seed=0):
-    division = split_rows(
-        labels, [str(n) for n in range(labels.max() + 1)], split=split, seed=seed, where="here"
-    )
+    division = split_rows(labels, [str(n) for n in range(labels.max() + 1)], split=split, seed=seed, where="here")
     empty = np.array([], dtype=np.int64)
     return division.train, empty if division.validation is None else division.validation, division.test
 
@@ -41,16 +37,14 @@ def test_parts_are_stratified_disjoint_and_complete(counts, split, seed):
             continue
         assert in_part.min() >= 1
         for got, count in zip(in_part, counts, strict=True):
-            # Rounding moves a class by less than one row, the row that every part must have by one or two more.
+            # Rounding moves less than one row; the row that every part must have, one or two more.
             assert abs(got - share * count) < (1 if min(s * count for s in split if s) >= 1 else 3)
 
 
 @given(st.integers(0, 1000))
 def test_same_seed_same_parts(seed):
     labels = labels_of([20, 30], 0)
-    for a, b in zip(
-        divide(labels, (0.6, 0.2, 0.2), seed), divide(labels, (0.6, 0.2, 0.2), seed), strict=True
-    ):
+    for a, b in zip(divide(labels, (0.6, 0.2, 0.2), seed), divide(labels, (0.6, 0.2, 0.2), seed), strict=True):
         np.testing.assert_array_equal(a, b)
 
 

@@ -125,9 +125,7 @@ def test_changing_the_asked_array_does_not_reach_the_algorithm(make):
 
 
 def test_when_everything_fails_new_individuals_keep_coming(make):
-    asked = _run(
-        make(population=6), 5, lambda genomes, maximize: np.full((len(genomes), len(maximize)), np.nan)
-    )
+    asked = _run(make(population=6), 5, lambda genomes, maximize: np.full((len(genomes), len(maximize)), np.nan))
     assert all(genomes.shape == (6, LENGTH) for genomes in asked)
     assert not np.array_equal(asked[0], asked[1])
 

@@ -81,9 +81,7 @@ def test_members_stay_distinct_and_the_best_is_never_lost():
 
 def test_steady_state_equals_a_plain_reading_of_the_protocol():
     """Members and children are compared one by one, as the paper words it."""
-    algorithm = GeneticAlgorithm(
-        30, (True,), seed=4, options=SearchOptions(population=8, initial_density=(0.5, 0.5))
-    )
+    algorithm = GeneticAlgorithm(30, (True,), seed=4, options=SearchOptions(population=8, initial_density=(0.5, 0.5)))
     population: list[tuple[float, int, bytes]] = []
     for turn in range(60):
         genomes = algorithm.ask()
@@ -95,9 +93,7 @@ def test_steady_state_equals_a_plain_reading_of_the_protocol():
             population = new
         else:
             known = {entry[2] for entry in population}
-            children = [
-                c for i, c in enumerate(new) if c[2] not in known and c[2] not in {d[2] for d in new[:i]}
-            ]
+            children = [c for i, c in enumerate(new) if c[2] not in known and c[2] not in {d[2] for d in new[:i]}]
             population.sort(key=lambda entry: entry[:2])
             contest = sorted(population[-2:] + children, key=lambda entry: entry[:2])
             population[-2:] = contest[:2]
@@ -160,8 +156,6 @@ def test_minimising_is_maximising_the_negative():
 
 @pytest.mark.parametrize("selection", ["nam", "roulette"])
 def test_genomes_of_700000_bits(selection):
-    algorithm = GeneticAlgorithm(
-        700_000, (True,), options=SearchOptions(selection=selection, crossover="one-point")
-    )
+    algorithm = GeneticAlgorithm(700_000, (True,), options=SearchOptions(selection=selection, crossover="one-point"))
     genomes, _ = _search(algorithm, lambda g: g[:, :1000].mean(axis=1, keepdims=True), 60)
     assert genomes.shape == (60, 700_000)

@@ -82,9 +82,7 @@ def test_turning_a_direction_with_its_sign_changes_nothing():
     first = create("nsga2", length=LENGTH, maximize=(True, False))
     second = create("nsga2", length=LENGTH, maximize=(False, False))
     sign = np.array([-1.0, 1.0])
-    assert np.array_equal(
-        _run(first, 20, lambda g: _natural(g, 2)), _run(second, 20, lambda g: _natural(g, 2) * sign)
-    )
+    assert np.array_equal(_run(first, 20, lambda g: _natural(g, 2)), _run(second, 20, lambda g: _natural(g, 2) * sign))
 
 
 def test_failed_evaluations_are_never_members():

@@ -18,11 +18,7 @@ NAN = float("nan")
 def _tables(draw, most=4):
     columns = draw(st.integers(1, most))
     # Few different values, so that ties and equal rows are common.
-    cell = (
-        st.sampled_from([-1.0, 0.0, 0.5, 1.0, NAN])
-        if draw(st.booleans())
-        else st.sampled_from([0.0, 1.0, 2.0])
-    )
+    cell = st.sampled_from([-1.0, 0.0, 0.5, 1.0, NAN]) if draw(st.booleans()) else st.sampled_from([0.0, 1.0, 2.0])
     rows = draw(st.lists(st.lists(cell, min_size=columns, max_size=columns), max_size=14))
     maximize = tuple(draw(st.lists(st.booleans(), min_size=columns, max_size=columns)))
     return np.array(rows).reshape(len(rows), columns), maximize
@@ -40,8 +36,7 @@ def test_front_equals_brute_force(table):
     values, maximize = table
     alive = ~np.isnan(values).any(axis=1)
     expected = [
-        bool(alive[i])
-        and not any(alive[j] and _dominates(values[j], row, maximize) for j in range(len(values)))
+        bool(alive[i]) and not any(alive[j] and _dominates(values[j], row, maximize) for j in range(len(values)))
         for i, row in enumerate(values)
     ]
     assert non_dominated(values, maximize).tolist() == expected

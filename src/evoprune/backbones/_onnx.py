@@ -15,6 +15,7 @@ from evoprune.backbones._onnx_graph import OnnxGraph, read_graph
 from evoprune.backbones._onnx_record import read_record
 from evoprune.backbones._pooling import pool
 from evoprune.backbones._preprocessing import preprocess
+from evoprune.backbones._wording import first_line
 from evoprune.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class OnnxBackbone:
 
     def _refused(self, error: Exception) -> BackboneError:
         # onnxruntime's own errors have no base but Exception.
-        return BackboneError(f"onnxruntime cannot run {self._graph.files[0]}: {str(error).splitlines()[0]}")
+        return BackboneError(f"onnxruntime cannot run {self._graph.files[0]}: {first_line(error)}")
 
 
 def load_onnx(path: Path) -> OnnxBackbone:

@@ -83,6 +83,4 @@ def read_record(model: Path) -> OnnxRecord:
             ".".join(map(str, fault["loc"])) + (": " if fault["loc"] else "") + fault["msg"]
             for fault in error.errors(include_url=False)
         )
-        raise BackboneError(
-            f"the preprocessing {path} is wrong: {faults}; a right one is {_EXAMPLE}"
-        ) from error
+        raise BackboneError(f"the preprocessing {path} is wrong: {faults}; a right one is {_EXAMPLE}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evoprune.backbones._base import Backbone
-from evoprune.backbones._nearest import nearest
+from evoprune.backbones._wording import nearest
 from evoprune.errors import BackboneError
 
 _TORCHVISION = ("resnet50", "densenet121", "vgg19")
@@ -50,9 +50,7 @@ def load_backbone(name: str, weights: str | Path | None = None) -> Backbone:
         return load_timm(rest, path)
     if prefix == "onnx" and rest:
         if path is not None:
-            raise BackboneError(
-                f"backbone {name!r} already names its weights; leave weights={str(path)!r} out"
-            )
+            raise BackboneError(f"backbone {name!r} already names its weights; leave weights={str(path)!r} out")
         from evoprune.backbones._onnx import load_onnx  # noqa: PLC0415
 
         return load_onnx(Path(rest).expanduser())

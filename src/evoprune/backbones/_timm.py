@@ -9,11 +9,11 @@ from torch import nn
 
 from evoprune.backbones._base import Preprocessing
 from evoprune.backbones._fingerprint import fingerprint
-from evoprune.backbones._nearest import nearest
 from evoprune.backbones._network_backbone import NetworkBackbone
 from evoprune.backbones._torch_network import state_digest
 from evoprune.backbones._torchvision_import import import_optional
 from evoprune.backbones._weights_file import load_into
+from evoprune.backbones._wording import first_line, nearest
 from evoprune.errors import BackboneError
 
 _FILTERS = ("nearest", "bilinear", "bicubic", "lanczos")
@@ -46,7 +46,7 @@ def _pretrained(timm: Any, model: str) -> nn.Module:
         network: nn.Module = timm.create_model(model, pretrained=True, num_classes=0)
     except (OSError, RuntimeError, ValueError) as error:
         raise BackboneError(
-            f"the weights of backbone 'timm:{model}' cannot be had ({str(error).splitlines()[0]}); connect "
+            f"the weights of backbone 'timm:{model}' cannot be had ({first_line(error)}); connect "
             "to the network once (they are kept in the folder that HF_HOME names), or give a file of your "
             "own (--weights FILE), or take tiny or onnx:FILE"
         ) from error

@@ -12,6 +12,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from evoprune.backbones._wording import first_line
 from evoprune.errors import BackboneError
 
 _SYMPTOM = "operator torchvision::nms does not exist"
@@ -37,7 +38,7 @@ def import_optional(package: str, needed_by: str) -> ModuleType:
     except (ImportError, RuntimeError, OSError) as error:
         raise BackboneError(
             f"backbone {needed_by!r} needs {package}, which does not fit the installed torch "
-            f'({str(error).splitlines()[0]}); run: pip install --upgrade torch "evoprune[{package}]"'
+            f'({first_line(error)}); run: pip install --upgrade torch "evoprune[{package}]"'
         ) from error
 
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from evoprune.backbones._wording import first_line
 from evoprune.errors import BackboneError
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -32,11 +33,7 @@ def load_into(
     Raises:
         BackboneError: the file cannot be read, or holds the weights of another network.
     """
-    state = {
-        rename(name): value
-        for name, value in read_weights(path).items()
-        if not name.startswith(tuple(ignored))
-    }
+    state = {rename(name): value for name, value in read_weights(path).items() if not name.startswith(tuple(ignored))}
     try:
         missing, unexpected = network.load_state_dict(state, strict=False, assign=True)
     except RuntimeError as error:
@@ -71,10 +68,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             "a file can run code; save the state_dict() alone, best as .safetensors"
         ) from error
     except (SafetensorError, RuntimeError, EOFError, ValueError) as error:
-        raise BackboneError(f"the weights file {path} is damaged: {str(error).splitlines()[0]}") from error
-    raise BackboneError(
-        f"the weights file {path} has an unknown ending; give a .safetensors, .pth, .pt or .bin file"
-    )
+        raise BackboneError(f"the weights file {path} is damaged: {first_line(error)}") from error
+    raise BackboneError(f"the weights file {path} has an unknown ending; give a .safetensors, .pth, .pt or .bin file")
 
 
 def _tensors(loaded: Any, path: Path) -> dict[str, Tensor]:

@@ -84,7 +84,12 @@ def _show(entries: Sequence[CacheEntry], *, as_json: bool) -> None:
     table.add_column("state")
     for e in entries:
         table.add_row(
-            Text(e.backbone), f"{e.images:,}", str(e.width), f"{e.bytes / 1e6:.1f}", f"{e.date:%Y-%m-%d %H:%M}", e.state
+            Text(e.backbone),
+            f"{e.images:,}",
+            str(e.width),
+            f"{e.bytes / 1e6:.1f}",
+            f"{e.date:%Y-%m-%d %H:%M}",
+            e.state,
         )
     OUT.print(table)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -14,10 +14,11 @@ from evoprune.cli._run import absolute_backbone
 def features(
     data: Annotated[Path, typer.Argument(help="Folder of images, or digits.")],
     backbone: Annotated[str, typer.Option("--backbone", "-b", help="As for `evoprune run`.")] = "tiny",
-    weights: Annotated[Optional[Path], typer.Option(help="File with the backbone's weights.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="File with the backbone's weights.")] = None,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave unreadable images out.")] = False,
     output: Annotated[
-        Optional[Path], typer.Option("--output", "-o", help="Also write a feature file (.npz) for `run --features`.")
+        Path | None,
+        typer.Option("--output", "-o", help="Also write a feature file (.npz) for `run --features`."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the split, where the folder is not divided into parts.")] = 0,
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -12,16 +12,18 @@ from evoprune.errors import ConfigError
 
 
 def legacy(
-    dataset: Annotated[Path, typer.Argument(metavar="configDataset.csv", help="NAME,train,test,folds,height,width,classes.")],
+    dataset: Annotated[
+        Path, typer.Argument(metavar="configDataset.csv", help="NAME,train,test,folds,height,width,classes.")
+    ],
     search: Annotated[Path, typer.Argument(metavar="configGA.csv", help="Line of the genetic algorithm.")],
     number: Annotated[int, typer.Argument(metavar="RUN", help="Number of the run; it seeds the search.", min=0)] = 1,
     backbone: Annotated[str, typer.Option("--backbone", "-b", help="As for `evoprune run`.")] = "resnet50",
-    weights: Annotated[Optional[Path], typer.Option(help="File with the backbone's weights.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="File with the backbone's weights.")] = None,
     recipe: Annotated[str, typer.Option(help="paper, as published, or fast.")] = "paper",
-    epochs: Annotated[Optional[int], typer.Option(help="Change the recipe's number of epochs.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Change the recipe's number of epochs.")] = None,
     protocol: Annotated[str, typer.Option(help="paper (fitness on the test part), as published, or nested.")] = "paper",
     evaluations: Annotated[
-        Optional[int], typer.Option("--evaluations", "-n", help="Instead of the number in the file.")
+        int | None, typer.Option("--evaluations", "-n", help="Instead of the number in the file.")
     ] = None,
     batch: Annotated[int, typer.Option(help="Candidates trained and committed at a time.")] = 2,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave unreadable images out.")] = False,
@@ -34,8 +36,8 @@ def legacy(
     the run. Protocol and recipe are the published ones; images are resized as the
     backbone wants them, whatever size the file names.
     """
-    from evoprune.data import MultiObjectiveSearch, parse_dataset_csv, parse_search_csv
     from evoprune.backbones import load_backbone
+    from evoprune.data import MultiObjectiveSearch, parse_dataset_csv, parse_search_csv
     from evoprune.training import get_recipe
     from evoprune.workflow import make_config
 
@@ -62,7 +64,7 @@ def legacy(
         search={
             "population": genetic.population,
             "selection": genetic.selection,
-            "crossover": genetic.crossover.replace("_", "-"),
+            "crossover": genetic.crossover,
             "mutation_probability": genetic.mutation_probability,
             "initial_density": genetic.initial_share,
         },

@@ -8,12 +8,14 @@ import numpy as np
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress as RichProgress,
     ProgressColumn,
     Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
+)
+from rich.progress import (
+    Progress as RichProgress,
 )
 from rich.text import Text
 
@@ -95,8 +97,7 @@ class SearchProgress:
             self._said,
             progress.evaluations,
             progress.budget,
-            f"search: {progress.evaluations} of {progress.budget} evaluations, "
-            f"{rate:.1f}/s, {left:.0f} s left, {note}",
+            f"search: {progress.evaluations} of {progress.budget} evaluations, {rate:.1f}/s, {left:.0f} s left, {note}",
         )
 
     def _compare(self, value: float, share: float) -> None:

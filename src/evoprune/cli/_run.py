@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -16,42 +16,49 @@ from evoprune.errors import ConfigError
 
 RUNS = Path("runs")
 
-Output = Annotated[Optional[Path], typer.Option("--output", "-o", help="Run folder [default: runs/NAME].")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Run folder [default: runs/NAME].")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 
 def run(
     data: Annotated[
-        Optional[Path], typer.Argument(help="Folder of images, one sub-folder a class [default: digits, bundled].")
+        Path | None,
+        typer.Argument(help="Folder of images, one sub-folder a class [default: digits, bundled]."),
     ] = None,
     features: Annotated[
-        Optional[Path], typer.Option(help="Feature file (.npz) instead of images: X_train, y_train, X_test, y_test.")
+        Path | None,
+        typer.Option(help="Feature file (.npz) instead of images: X_train, y_train, X_test, y_test."),
     ] = None,
     backbone: Annotated[
-        Optional[str], typer.Option("--backbone", "-b", help="tiny, resnet50, densenet121, vgg19, timm:NAME, onnx:FILE.")
+        str | None,
+        typer.Option("--backbone", "-b", help="tiny, resnet50, densenet121, vgg19, timm:NAME, onnx:FILE."),
     ] = None,
-    weights: Annotated[Optional[Path], typer.Option(help="File with the backbone's weights.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="File with the backbone's weights.")] = None,
     encoding: Annotated[
-        str, typer.Option("--encoding", "-e", help="What is pruned: features, first, second, both, connections.")
+        str,
+        typer.Option("--encoding", "-e", help="What is pruned: features, first, second, both, connections."),
     ] = "features",
     head: Annotated[
-        Optional[str], typer.Option(help="Units of the hidden layers: 512, or 512,512 [default: as published].")
+        str | None,
+        typer.Option(help="Units of the hidden layers: 512, or 512,512 [default: as published]."),
     ] = None,
     objectives: Annotated[
-        str, typer.Option(help="Comma-separated: accuracy, loss, active, parameters, flops; two or more give a front.")
+        str,
+        typer.Option(help="Comma-separated: accuracy, loss, active, parameters, flops; two or more give a front."),
     ] = "accuracy",
     recipe: Annotated[str, typer.Option(help="How candidates are trained: fast, or paper.")] = "fast",
-    epochs: Annotated[Optional[int], typer.Option(help="Change the recipe's number of epochs.")] = None,
-    seeds: Annotated[Optional[int], typer.Option(help="Seeds that fitness is averaged over [default: 1].")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Change the recipe's number of epochs.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds that fitness is averaged over [default: 1].")] = None,
     algorithm: Annotated[
-        Optional[str], typer.Option("--algorithm", "-a", help="genetic, nsga2, random [default: as published].")
+        str | None,
+        typer.Option("--algorithm", "-a", help="genetic, nsga2, random [default: as published]."),
     ] = None,
-    population: Annotated[Optional[int], typer.Option(help="Individuals [default: 30].")] = None,
-    selection: Annotated[Optional[str], typer.Option(help="nam, roulette [default: nam].")] = None,
-    crossover: Annotated[Optional[str], typer.Option(help="uniform, one-point [default: uniform].")] = None,
-    mutation: Annotated[Optional[float], typer.Option(help="Probability of mutation [default: 0.07].")] = None,
+    population: Annotated[int | None, typer.Option(help="Individuals [default: 30].")] = None,
+    selection: Annotated[str | None, typer.Option(help="nam, roulette [default: nam].")] = None,
+    crossover: Annotated[str | None, typer.Option(help="uniform, one-point [default: uniform].")] = None,
+    mutation: Annotated[float | None, typer.Option(help="Probability of mutation [default: 0.07].")] = None,
     initial_density: Annotated[
-        Optional[str], typer.Option(help="Share of ones at the start: LOW,HIGH [default: 0,1].")
+        str | None, typer.Option(help="Share of ones at the start: LOW,HIGH [default: 0,1].")
     ] = None,
     evaluations: Annotated[int, typer.Option("--evaluations", "-n", help="Total number of evaluations.")] = 200,
     protocol: Annotated[str, typer.Option(help="nested, or paper (fitness on the test part).")] = "nested",
@@ -112,7 +119,7 @@ def run(
 def resume(
     folder: Annotated[Path, typer.Argument(help="Run folder.")],
     evaluations: Annotated[
-        Optional[int], typer.Option("--evaluations", "-n", help="New total, to extend a finished run.")
+        int | None, typer.Option("--evaluations", "-n", help="New total, to extend a finished run.")
     ] = None,
     json: AsJson = False,
 ) -> None:

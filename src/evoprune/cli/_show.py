@@ -62,7 +62,13 @@ def list_runs(
         OUT.print(f"No runs in {root}.", markup=False)
         return
     table = Table(pad_edge=False, box=None)
-    for column, justify in (("run", "left"), ("evaluations", "right"), ("protocol", "left"), ("test accuracy, %", "right"), ("active", "right")):
+    for column, justify in (
+        ("run", "left"),
+        ("evaluations", "right"),
+        ("protocol", "left"),
+        ("test accuracy, %", "right"),
+        ("active", "right"),
+    ):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for status in statuses:
         best = None if status.summary is None else status.summary["best"]

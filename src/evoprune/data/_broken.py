@@ -53,9 +53,7 @@ def raise_broken(broken: Sequence[BrokenImage]) -> None:
         return
     count = "1 image" if len(broken) == 1 else f"{len(broken)} images"
     listed = "".join(f"\n  {item.path}: {item.reason}" for item in broken)
-    raise DataError(
-        f"{count} cannot be read; mend or remove them, or go on without them by --skip-broken:{listed}"
-    )
+    raise DataError(f"{count} cannot be read; mend or remove them, or go on without them by --skip-broken:{listed}")
 
 
 def without(image_set: ImageSet, broken: Sequence[BrokenImage]) -> ImageSet:
@@ -92,9 +90,7 @@ def without(image_set: ImageSet, broken: Sequence[BrokenImage]) -> ImageSet:
         f"{image_set.name} without its {len(broken)} broken image(s)",
     )
     images = tuple(image for image, kept in zip(image_set.images, keep, strict=True) if kept)
-    return replace(
-        image_set, images=images, labels=labels, divisions=divisions, broken=(*image_set.broken, *broken)
-    )
+    return replace(image_set, images=images, labels=labels, divisions=divisions, broken=(*image_set.broken, *broken))
 
 
 def _problem(image: Image) -> BrokenImage | None:

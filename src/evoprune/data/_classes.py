@@ -11,9 +11,7 @@ from evoprune.data._dataset import Division
 from evoprune.errors import DataError
 
 
-def require_classes(
-    labels: IntArray, class_names: Sequence[str], divisions: Sequence[Division], where: str
-) -> None:
+def require_classes(labels: IntArray, class_names: Sequence[str], divisions: Sequence[Division], where: str) -> None:
     """Check that there are two classes or more and that each is in every part of every division.
 
     Args:

@@ -97,9 +97,7 @@ def from_arrays(
         elif X is not None or y is not None:
             raise DataError(f"{name}: X_{part} and y_{part} go together, but only one of them is given")
     if X_val is not None and X_test is None:
-        raise DataError(
-            f"{name}: X_val is given but X_test is not; give both, or only X_train to have it split"
-        )
+        raise DataError(f"{name}: X_val is given but X_test is not; give both, or only X_train to have it split")
     return combine(name, parts, class_names, where=name, seed=seed, split=split)
 
 
@@ -107,9 +105,7 @@ def _as_array(value: ArrayLike, label: str, where: str) -> AnyArray:
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise DataError(
-            f"{where}: {label} is not a matrix of numbers; its rows are of unequal widths"
-        ) from error
+        raise DataError(f"{where}: {label} is not a matrix of numbers; its rows are of unequal widths") from error
 
 
 def checked_part(x_label: str, X: AnyArray, y_label: str, y: AnyArray, where: str) -> FeaturePart:
@@ -141,9 +137,7 @@ def checked_part(x_label: str, X: AnyArray, y_label: str, y: AnyArray, where: st
 
 def _checked_features(X: AnyArray, what: str) -> Float32Array:
     if X.dtype.kind not in "fiu":
-        raise DataError(
-            f"{what} holds {X.dtype} values, but features are real numbers; convert it to float32"
-        )
+        raise DataError(f"{what} holds {X.dtype} values, but features are real numbers; convert it to float32")
     if X.ndim != 2 or 0 in X.shape:
         raise DataError(f"{what} has shape {list(X.shape)}; give a matrix [rows, features] that is not empty")
     with np.errstate(over="ignore"):
@@ -152,9 +146,7 @@ def _checked_features(X: AnyArray, what: str) -> Float32Array:
         row, column = (int(i) for i in np.argwhere(~np.isfinite(features))[0])
         value = X[row, column]
         why = f"{value}, too large for float32" if np.isfinite(value) else str(value)
-        raise DataError(
-            f"{what} is {why} at row {row}, column {column} (counted from 0); features must be finite"
-        )
+        raise DataError(f"{what} is {why} at row {row}, column {column} (counted from 0); features must be finite")
     return features
 
 

@@ -65,10 +65,7 @@ def load_feature_file(path: str | Path, *, seed: int = 0, split: Split = DEFAULT
             f"{where} lacks {', '.join(missing)} (it has {', '.join(present) or 'no arrays'}); give "
             "X_train, y_train, X_test, y_test (and X_val, y_val), or X and y to have them split"
         )
-    parts = [
-        checked_part(x, arrays[x], y, arrays[y], where)
-        for x, y in zip(needed[::2], needed[1::2], strict=True)
-    ]
+    parts = [checked_part(x, arrays[x], y, arrays[y], where) for x, y in zip(needed[::2], needed[1::2], strict=True)]
     return combine(path.stem, parts, class_names, where=where, seed=seed, split=split)
 
 
@@ -77,9 +74,7 @@ def _read(path: Path) -> tuple[dict[str, AnyArray], list[str]]:
     if not path.is_file():
         raise DataError(f"{path} is not a file; give an .npz file with X_train, y_train, X_test and y_test")
     if not zipfile.is_zipfile(path):
-        raise DataError(
-            f"{path} is damaged or not an .npz file; write it with numpy.savez(path, X_train=..., ...)"
-        )
+        raise DataError(f"{path} is damaged or not an .npz file; write it with numpy.savez(path, X_train=..., ...)")
     key = ""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -90,17 +85,11 @@ def _read(path: Path) -> tuple[dict[str, AnyArray], list[str]]:
     except _DAMAGED as error:
         what = f"{path}: the array {key!r}" if key else str(path)
         if "pickle" in str(error):
-            raise DataError(
-                f"{what} holds Python objects, which are never loaded; save plain numbers"
-            ) from error
-        raise DataError(
-            f"{what} cannot be read, the file is damaged ({str(error) or type(error).__name__})"
-        ) from error
+            raise DataError(f"{what} holds Python objects, which are never loaded; save plain numbers") from error
+        raise DataError(f"{what} cannot be read, the file is damaged ({str(error) or type(error).__name__})") from error
 
 
 def _names_from_file(names: AnyArray, where: str) -> list[str]:
     if names.dtype.kind != "U" or names.ndim != 1:
-        raise DataError(
-            f"{where}: class_names is {names.dtype} of shape {list(names.shape)}; give a list of texts"
-        )
+        raise DataError(f"{where}: class_names is {names.dtype} of shape {list(names.shape)}; give a list of texts")
     return [str(name) for name in names]

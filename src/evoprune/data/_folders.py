@@ -58,16 +58,11 @@ def load_folder(
     require_folder(root)
     parts = part_folders(root)
     name = _name_of(root)
-    if parts is None:
-        image_set = _split_classes(root, name, split, seed)
-    else:
-        image_set = _assemble(name, root, folds_of(parts))
+    image_set = _split_classes(root, name, split, seed) if parts is None else _assemble(name, root, folds_of(parts))
     return without(image_set, check_images(image_set.images)) if skip_broken else image_set
 
 
-def load_train_test(
-    train_dir: str | Path, test_dir: str | Path, folds: int = 1, name: str | None = None
-) -> ImageSet:
+def load_train_test(train_dir: str | Path, test_dir: str | Path, folds: int = 1, name: str | None = None) -> ImageSet:
     """The data set of a training and a test folder, as the published configurations name them.
 
     Args:

@@ -102,9 +102,7 @@ class ArrayImage:
     def __post_init__(self) -> None:
         shape = self.pixels.shape
         if self.pixels.dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
-            raise DataError(
-                f"image {self.name} is {self.pixels.dtype} of shape {list(shape)}; give uint8 [H, W, 3]"
-            )
+            raise DataError(f"image {self.name} is {self.pixels.dtype} of shape {list(shape)}; give uint8 [H, W, 3]")
 
     def digest(self) -> str:
         """SHA-256 of shape, type and pixels, hexadecimal."""
@@ -169,18 +167,14 @@ def _to_rgb(image: PIL.Image.Image, bits: int) -> ByteArray:
         canvas = PIL.Image.new("RGBA", image.size, "white")
         canvas.alpha_composite(image.convert("RGBA"))
         image = canvas
-    try:
-        return np.array(image.convert("RGB"))
-    except ValueError as error:
-        raise _RefusedError(f"colour mode {image.mode} is not supported; convert it to RGB") from error
+    return np.array(image.convert("RGB"))
 
 
 def _grey_to_rgb(grey: FloatArray) -> ByteArray:
     """Grey `[H, W]`, 0 black to 1 white, as `[H, W, 3]`."""
     if not (np.isfinite(grey).all() and grey.min() >= 0 and grey.max() <= 1):
         raise _RefusedError(
-            f"its pixels range over {grey.min():g}..{grey.max():g} of white, outside 0..1; "
-            "convert it to 8 or 16 bits"
+            f"its pixels range over {grey.min():g}..{grey.max():g} of white, outside 0..1; convert it to 8 or 16 bits"
         )
     return np.repeat(np.rint(grey * 255).astype(np.uint8)[:, :, None], 3, axis=2)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from evoprune.data._scan import direct_images, holds_images, subfolders
 from evoprune.errors import DataError
 
 Part: TypeAlias = Literal["train", "validation", "test"]
+
+_PARTS: tuple[Part, ...] = get_args(Part)
 
 _PART_NAMES: dict[str, Part] = {
     "train": "train",
@@ -26,7 +28,7 @@ _FOLD_NAME = re.compile(r"(.*?)(0|[1-9][0-9]*)")
 
 
 def part_folders(root: Path) -> dict[Part, Path] | None:
-    """The folders of the parts, or None where the sub-folders of `root` are classes.
+    """The folders of the parts in the order of `Part`, or None where the sub-folders of `root` are classes.
 
     Raises:
         DataError: a part is missing or there twice, or there is another folder with images.
@@ -38,9 +40,7 @@ def part_folders(root: Path) -> dict[Part, Path] | None:
         if part is None:
             others.append(folder)
         elif part in found:
-            raise DataError(
-                f"{root} has two folders for one part, {found[part].name} and {folder.name}; keep one"
-            )
+            raise DataError(f"{root} has two folders for one part, {found[part].name} and {folder.name}; keep one")
         else:
             found[part] = folder
     stray = next((folder for folder in others if holds_images(folder)), None)
@@ -58,7 +58,7 @@ def part_folders(root: Path) -> dict[Part, Path] | None:
         raise DataError(
             f"{root} has the parts train and test, and also a folder {stray.name} with images; move it away"
         )
-    return found
+    return {part: found[part] for part in _PARTS if part in found}
 
 
 def folds_of(parts: Mapping[Part, Path]) -> list[Mapping[Part, Path]]:
@@ -74,9 +74,7 @@ def folds_of(parts: Mapping[Part, Path]) -> list[Mapping[Part, Path]]:
     first = numbers["train"]
     for part, present in numbers.items():
         if present != first:
-            raise DataError(
-                f"{parts['train']} has the folds {first}, but {parts[part]} has {present}; they must agree"
-            )
+            raise DataError(f"{parts['train']} has the folds {first}, but {parts[part]} has {present}; they must agree")
     if first[0] > 1 or first != list(range(first[0], first[0] + len(first))):
         raise DataError(
             f"the folds in {parts['train']} are numbered {first}, which leaves gaps; number them from 0, or, "

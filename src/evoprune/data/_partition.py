@@ -87,9 +87,7 @@ def partition(
                 "leave held_out out or take protocol 'nested'"
             )
         published = tuple(Fold(_join(d.train, d.validation), d.test) for d in divisions)
-        return Partition(
-            "paper", published, published, "fitness on the test part, as published (selected on it)"
-        )
+        return Partition("paper", published, published, "fitness on the test part, as published (selected on it)")
     if protocol != "nested":
         raise ConfigError(f"protocol {protocol!r} is unknown; choose 'nested' or 'paper'")
     if not 0 <= held_out < len(divisions):
@@ -111,9 +109,7 @@ def partition(
         search = (_validation_split(division.train, labels, seed),)
         how = f"on a validation part ({VALIDATION_SHARE:.0%} of the training images)"
     held = f" of fold {held_out}" if len(divisions) > 1 else ""
-    return Partition(
-        "nested", search, report, f"fitness {how}; the test part{held} is read once, after the search"
-    )
+    return Partition("nested", search, report, f"fitness {how}; the test part{held} is read once, after the search")
 
 
 def _join(train: IntArray, validation: IntArray | None) -> IntArray:

@@ -116,11 +116,7 @@ class OneLayerSearch:
         if self._selects_features(width):
             return (self.next_layer,)
         # The published lines give 512 for both, so the order matters only for lines that others write.
-        return (
-            (self.chromosome, self.next_layer)
-            if self.layer == "first"
-            else (self.next_layer, self.chromosome)
-        )
+        return (self.chromosome, self.next_layer) if self.layer == "first" else (self.next_layer, self.chromosome)
 
     def _selects_features(self, width: int) -> bool:
         return (

@@ -68,9 +68,7 @@ def parse_search_csv(path: str | Path) -> PublishedSearch:
     path = Path(path)
     lines = _lines(path, _ONE_LAYER)
     if len(lines) > 1:
-        raise ConfigError(
-            f"{path} has {len(lines)} configuration lines, but a search has one; split the file"
-        )
+        raise ConfigError(f"{path} has {len(lines)} configuration lines, but a search has one; split the file")
     values = lines[0].values
     fifth = _number(values[4])
     if _number(values[1]) is not None:

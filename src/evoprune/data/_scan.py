@@ -80,9 +80,7 @@ def other_files(folder: Path) -> str:
     Raises:
         DataError: a folder cannot be read.
     """
-    kinds = Counter(
-        Path(name).suffix.lower() for _, names in _walk(folder) for name in names if _visible(name)
-    )
+    kinds = Counter(Path(name).suffix.lower() for _, names in _walk(folder) for name in names if _visible(name))
     return ", ".join(f"{count} {kind or 'without suffix'}" for kind, count in kinds.most_common(3))
 
 

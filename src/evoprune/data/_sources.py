@@ -31,13 +31,11 @@ def load_images(
         ConfigError: a split or seed that cannot be used.
     """
     path = Path(source)
-    if path.is_dir():
-        return load_folder(path, split=split, seed=seed, skip_broken=skip_broken)
-    if str(source) == DIGITS:
+    if str(source) == DIGITS and not path.is_dir():
         return load_digits_set(seed, split)
     if not path.exists():
         raise DataError(
             f"{source} does not exist; give a folder of images, one sub-folder per class, or '{DIGITS}' for "
             "the bundled data set"
         )
-    return load_folder(path)
+    return load_folder(path, split=split, seed=seed, skip_broken=skip_broken)

@@ -18,9 +18,7 @@ Split: TypeAlias = tuple[float, float, float]
 DEFAULT_SPLIT: Split = (0.6, 0.2, 0.2)
 
 
-def split_rows(
-    labels: IntArray, class_names: Sequence[str], *, split: Split, seed: int, where: str
-) -> Division:
+def split_rows(labels: IntArray, class_names: Sequence[str], *, split: Split, seed: int, where: str) -> Division:
     """Divide all rows into training, validation and test part, class by class at random.
 
     Args:

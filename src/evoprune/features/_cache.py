@@ -19,6 +19,7 @@ from evoprune.errors import StorageError
 from evoprune.features._cache_file import (
     TEMPORARY_SUFFIX,
     DamagedEntryError,
+    Entry,
     read_digests,
     read_entry,
     read_header,
@@ -92,7 +93,7 @@ class FeatureCache:
             they are stored in this order; None where there is no such entry.
         """
         path = self._path(fingerprint, digests)
-        entry = self._attempt(read_entry, path)
+        entry = self._attempt(_read, path)
         if entry is None:
             return None
         if entry.digests == tuple(digests):
@@ -116,7 +117,7 @@ class FeatureCache:
             # Looking at the digests first spares the checksum of entries about other images.
             if missing.isdisjoint(self._attempt(read_digests, path) or ()):
                 continue
-            entry = self._attempt(read_entry, path)
+            entry = self._attempt(_read, path)
             if entry is not None:
                 known = zip(entry.digests, entry.features, strict=True)
                 found.update((digest, row) for digest, row in known if digest in missing)
@@ -142,8 +143,7 @@ class FeatureCache:
             )
 
     def _path(self, fingerprint: str, digests: Sequence[str]) -> Path:
-        key = hashlib.sha256("\n".join((fingerprint, *sorted(digests))).encode()).hexdigest()
-        return self._folder / fingerprint[:_FOLDER_LETTERS] / f"{key}{_ENTRY_SUFFIX}"
+        return self._folder / fingerprint[:_FOLDER_LETTERS] / _file_name(fingerprint, digests)
 
     def _attempt(self, read: Callable[[Path], _T], path: Path) -> _T | None:
         """What `read` makes of an entry, or None, and said, where it cannot be used."""
@@ -159,8 +159,7 @@ class FeatureCache:
         except OSError as error:
             self._unusable.add(path)
             self._notify(
-                f"the cached features {path} cannot be read ({error.strerror or error}) and are "
-                "computed again"
+                f"the cached features {path} cannot be read ({error.strerror or error}) and are computed again"
             )
         return None
 
@@ -207,11 +206,24 @@ def clear(fingerprint: str | None = None) -> list[CacheEntry]:
     return removed
 
 
+def _file_name(fingerprint: str, digests: Sequence[str]) -> str:
+    key = hashlib.sha256("\n".join((fingerprint, *sorted(digests))).encode()).hexdigest()
+    return f"{key}{_ENTRY_SUFFIX}"
+
+
+def _read(path: Path) -> Entry:
+    """Read an entry, verify its checksum, and that it is what its name says."""
+    entry = read_entry(path)
+    if _file_name(entry.header.fingerprint, entry.digests) != path.name:
+        raise DamagedEntryError("it holds other features than its name says")
+    return entry
+
+
 def _describe(path: Path, *, verified: bool) -> CacheEntry:
     status = path.stat()
     date = datetime.fromtimestamp(status.st_mtime, timezone.utc)
     try:
-        header = read_entry(path).header if verified else read_header(path)
+        header = _read(path).header if verified else read_header(path)
     except (DamagedEntryError, OSError):
         return CacheEntry(path, "", "", 0, 0, status.st_size, date, "damaged")
     state: Literal["ok", "unchecked"] = "ok" if verified else "unchecked"

@@ -81,9 +81,7 @@ class Entry:
     features: Float32Array
 
 
-def write_entry(
-    path: Path, backbone: str, fingerprint: str, digests: Sequence[str], features: Float32Array
-) -> None:
+def write_entry(path: Path, backbone: str, fingerprint: str, digests: Sequence[str], features: Float32Array) -> None:
     """Write an entry in one step: whoever reads `path` finds the old file, the new one, or none.
 
     Args:

@@ -105,9 +105,7 @@ def extract(
         # Without its broken images, the set may be one that is known as a whole.
         rows = cache.load(network.fingerprint, distinct) if image_set.broken else None
         if rows is None:
-            compute = partial(
-                _computed, network=network, batch_size=batch_size, threads=workers, progress=progress
-            )
+            compute = partial(_computed, network=network, batch_size=batch_size, threads=workers, progress=progress)
             rows = _completed(known, images, distinct, compute)
             cache.store(network.name, network.fingerprint, distinct, rows)
 

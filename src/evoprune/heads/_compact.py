@@ -96,9 +96,7 @@ def compact(
     )
 
 
-def _drop_unconnected(
-    kept: list[BoolArray], masks: list[BoolArray], biases: tuple[Float32Array | None, ...]
-) -> None:
+def _drop_unconnected(kept: list[BoolArray], masks: list[BoolArray], biases: tuple[Float32Array | None, ...]) -> None:
     """Switch off units that nothing reads, and units that read nothing and have no bias (they are 0)."""
     changed = True
     while changed:

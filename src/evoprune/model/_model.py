@@ -68,7 +68,8 @@ class Model:
 
     def predict_features(self, X: Float32Array) -> IntArray:
         """Class numbers `[N]` of features `[N, D]`."""
-        return self.head.logits(X).argmax(axis=1).astype(np.int64)
+        numbers: IntArray = self.head.logits(X).argmax(axis=1).astype(np.int64)
+        return numbers
 
     def predict(self, images: str | Path | ByteArray | Sequence[str | Path | ByteArray]) -> list[Prediction]:
         """Classify images.
@@ -99,7 +100,7 @@ class Model:
         Raises:
             StorageError: the folder cannot be written to.
         """
-        tensors = {"inputs": self.head.inputs}
+        tensors: dict[str, IntArray | Float32Array] = {"inputs": self.head.inputs}
         for i, (matrix, bias) in enumerate(zip(self.head.matrices, self.head.biases, strict=True)):
             tensors[f"matrix.{i}"] = matrix
             if bias is not None:
@@ -135,17 +136,19 @@ class Model:
             head = _read_head(folder / "head.safetensors", description)
             names = tuple(str(name) for name in description["class_names"])
             made_with, about = description["backbone"], dict(description["about"])
-            if len(names) != head.classes:
-                raise ValueError(f"{len(names)} class names for {head.classes} outputs")
-            if made_with is not None:
-                backbone = backbone or load_backbone(str(made_with["name"]))
-                if backbone.fingerprint != made_with["fingerprint"]:
-                    raise BackboneError(
-                        f"the model in {folder} was made with another version of backbone {made_with['name']!r}; "
-                        "restore its weights and preprocessing, or run the search again"
-                    )
+            fingerprint = None if made_with is None else str(made_with["fingerprint"])
+            name = None if made_with is None else str(made_with["name"])
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError(f"{folder} does not hold a whole model: {error!r}") from error
+        if len(names) != head.classes:
+            raise StorageError(f"{folder} holds {len(names)} class names for {head.classes} outputs; it is damaged")
+        if name is not None:
+            backbone = backbone or load_backbone(name)
+            if backbone.fingerprint != fingerprint:
+                raise BackboneError(
+                    f"the model in {folder} was made with another version of backbone {name!r}; "
+                    "restore its weights and preprocessing, or run the search again"
+                )
         return cls(head, names, backbone, about)
 
 
@@ -153,7 +156,9 @@ def _read_description(path: Path) -> dict[str, Any]:
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror}; name a run folder or the folder of a model") from error
+        raise StorageError(
+            f"{path} cannot be read: {error.strerror}; name a run folder or the folder of a model"
+        ) from error
     except ValueError as error:
         raise StorageError(f"{path} is damaged: {error}") from error
     if not isinstance(description, dict) or description.get("format_version") != FORMAT_VERSION:
@@ -171,7 +176,11 @@ def _read_head(path: Path, description: dict[str, Any]) -> CompactHead:
     matrices = tuple(tensors[f"matrix.{i}"] for i in range(layers))
     biases = tuple(tensors.get(f"bias.{i}") for i in range(layers))
     head = CompactHead(
-        tensors["inputs"], int(description["width"]), matrices, biases, tuple(map(int, description["connections"]))
+        tensors["inputs"],
+        int(description["width"]),
+        matrices,
+        biases,
+        tuple(map(int, description["connections"])),
     )
     sizes = [head.inputs.size, *(m.shape[1] for m in matrices)]
     if (

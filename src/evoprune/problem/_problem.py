@@ -52,16 +52,16 @@ class Problem:
         """Direction of each objective."""
         return tuple(objective.maximize for objective in self.objectives)
 
-    def evaluate(
-        self, genomes: BoolArray, on_progress: Callable[[int, int], None] | None = None
-    ) -> FloatArray:
+    def evaluate(self, genomes: BoolArray, on_progress: Callable[[int, int], None] | None = None) -> FloatArray:
         """Objective values `[P, M]` of genomes `[P, L]`, in their natural sign; NaN where one cannot be had.
 
         Raises:
             ConfigError: the genomes have another shape or type.
         """
         if genomes.ndim != 2 or genomes.shape[1] != self.length:
-            raise ConfigError(f"genomes of shape {genomes.shape} do not fit this problem, which takes [P, {self.length}]")
+            raise ConfigError(
+                f"genomes of shape {genomes.shape} do not fit this problem, which takes [P, {self.length}]"
+            )
         trained = train_population(
             self.data,
             [self.encoding.decode(genome) for genome in genomes],

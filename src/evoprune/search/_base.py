@@ -40,9 +40,7 @@ class Algorithm(ABC):
         if length < 1:
             raise ConfigError(f"genome length {length} is out of range; give 1 bit or more")
         if not maximize:
-            raise ConfigError(
-                "a search needs an objective, but no direction is given; give one for each objective"
-            )
+            raise ConfigError("a search needs an objective, but no direction is given; give one for each objective")
         if seed < 0:
             raise ConfigError(f"seed {seed} is out of range; give 0 or a larger whole number")
         self.length = length
@@ -73,9 +71,7 @@ class Algorithm(ABC):
                 the algorithm is unchanged and can still be told.
         """
         if self._asked is None:
-            raise ConfigError(
-                "tell() was called without ask(); call ask() and evaluate what it returns first"
-            )
+            raise ConfigError("tell() was called without ask(); call ask() and evaluate what it returns first")
         if not np.array_equal(genomes, self._asked):
             raise ConfigError(
                 f"tell() was given genomes {np.shape(genomes)} that are not those {self._asked.shape} "

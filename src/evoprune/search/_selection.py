@@ -10,9 +10,7 @@ CANDIDATES = 3
 """How many members compete to be the second parent (EvoPruneDeepTL)."""
 
 
-def negative_assortative_mating(
-    members: BoolArray, merit: FloatArray, rng: np.random.Generator
-) -> tuple[int, int]:
+def negative_assortative_mating(members: BoolArray, merit: FloatArray, rng: np.random.Generator) -> tuple[int, int]:
     """Choose a random first parent, and the most distant of 3 random others (NAM; Fernandes and Rosa, 2001).
 
     Mating unlike individuals keeps a small population diverse. Distance is Hamming's; of

@@ -151,7 +151,7 @@ class Store:
         """
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         with self._faults(), self._transaction():
-            for i, (genome, row) in enumerate(zip(genomes, values, strict=True), start=1):
+            for i, row in enumerate(values, start=1):
                 failed = not np.isfinite(row).all()
                 error = self._why_failed(row) if failed else None
                 self._connection.execute(

@@ -21,8 +21,8 @@ class EarlyStopping(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    min_delta: float = Field(1e-5, ge=0)
-    patience: int = Field(10, ge=1)
+    min_delta: float = Field(default=1e-5, ge=0)
+    patience: int = Field(default=10, ge=1)
 
 
 class Recipe(BaseModel):
@@ -53,17 +53,17 @@ class Recipe(BaseModel):
     optimizer: Literal["sgd", "adam"]
     learning_rate: float = Field(gt=0)
     schedule: Literal["constant", "cosine"] = "constant"
-    decay: float = Field(0.0, ge=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
+    decay: float = Field(default=0.0, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
     nesterov: bool = True
     batch_size: int = Field(ge=1)
     epochs: int = Field(ge=1)
     early_stopping: EarlyStopping | None = None
     standardize: bool = False
-    input_dropout: float = Field(0.0, ge=0, lt=1)
-    hidden_dropout: float = Field(0.0, ge=0, lt=1)
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    seeds: int = Field(1, ge=1)
+    input_dropout: float = Field(default=0.0, ge=0, lt=1)
+    hidden_dropout: float = Field(default=0.0, ge=0, lt=1)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    seeds: int = Field(default=1, ge=1)
 
     def rate(self, step: int, steps: int) -> float:
         """Learning rate of step `step` (from 0) of `steps`."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from evoprune._types import Float32Array, IntArray
 from evoprune.heads import Head, Structure
@@ -78,7 +78,9 @@ def train_reference(
     for epoch in range(1, recipe.epochs + 1):
         order = torch.from_numpy(batch_order(len(X), seed, epoch))
         keep = [
-            torch.from_numpy(dropout_bytes(len(X), layer.size, seed, epoch, i) >= t).to(dtype) / (1 - t / 256) if t else None
+            torch.from_numpy(dropout_bytes(len(X), layer.size, seed, epoch, i) >= t).to(dtype) / (1 - t / 256)
+            if t
+            else None
             for i, (layer, t) in enumerate(zip((structure.inputs, *structure.hidden), thresholds, strict=True))
         ]
         total = 0.0
@@ -86,7 +88,7 @@ def train_reference(
             rows = order[start : start + recipe.batch_size]
             drops = [None if k is None else k[start : start + recipe.batch_size] for k in keep]
             logits = _forward(features[rows], weights, masks, bias, drops)
-            loss = F.cross_entropy(logits, labels[rows], label_smoothing=recipe.label_smoothing)
+            loss = functional.cross_entropy(logits, labels[rows], label_smoothing=recipe.label_smoothing)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             for group in optimizer.param_groups:
@@ -113,8 +115,9 @@ def _forward(
     for index, (weight, mask) in enumerate(zip(weights, masks, strict=True)):
         if index:
             batch = torch.relu(batch)
-        if drops[index] is not None:
-            batch = batch * drops[index]
+        drop = drops[index]
+        if drop is not None:
+            batch = batch * drop
         batch = batch @ (weight * mask)
     return batch + bias
 
@@ -123,22 +126,21 @@ def _optimizer(parameters: list[Tensor], recipe: Recipe) -> torch.optim.Optimize
     if recipe.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=recipe.learning_rate)
     return torch.optim.SGD(
-        parameters, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov and recipe.momentum > 0
+        parameters,
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov and recipe.momentum > 0,
     )
 
 
 def _dropout_thresholds(structure: Structure, recipe: Recipe) -> list[int]:
     layers = (structure.inputs, *structure.hidden)
     rates = (recipe.input_dropout, *(recipe.hidden_dropout for _ in structure.hidden))
-    return [
-        dropout_threshold(rate, int(layer.sum()), layer.size) for rate, layer in zip(rates, layers, strict=True)
-    ]
+    return [dropout_threshold(rate, int(layer.sum()), layer.size) for rate, layer in zip(rates, layers, strict=True)]
 
 
 def _result(parameters: list[Tensor], masks: list[Tensor], epochs: int, loss: float) -> TrainedWeights:
-    matrices = tuple(
-        (p.detach() * m).to(torch.float32).numpy() for p, m in zip(parameters[:-1], masks, strict=True)
-    )
+    matrices = tuple((p.detach() * m).to(torch.float32).numpy() for p, m in zip(parameters[:-1], masks, strict=True))
     biases: tuple[Float32Array | None, ...] = (
         *(None for _ in matrices[:-1]),
         parameters[-1].detach().to(torch.float32).numpy().astype(np.float32),

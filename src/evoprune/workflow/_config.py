@@ -30,7 +30,7 @@ class RunConfig(BaseModel):
 
     Attributes:
         data: folder of images, `digits`, a feature file, or a published CSV file.
-        kind: `images`, `features` (a feature file), `published` (a CSV file), or `arrays` (given from Python).
+        kind: `images`, `features` (a file), `published` (a CSV file), or `arrays` (from Python).
         backbone: name of the backbone, None for features.
         weights: file with the backbone's weights, where they do not come with its name.
         skip_broken: leave unreadable images out.
@@ -65,12 +65,12 @@ class RunConfig(BaseModel):
     algorithm: str = "genetic"
     search: SearchOptions = SearchOptions()
     protocol: Literal["nested", "paper"] = "nested"
-    folds: int = Field(1, ge=1)
-    held_out: int = Field(0, ge=0)
-    seed: int = Field(0, ge=0, le=100_000)
-    report_seeds: int = Field(5, ge=1, le=1000)
-    evaluations: int = Field(200, ge=1)
-    batch: int = Field(10, ge=1)
+    folds: int = Field(default=1, ge=1)
+    held_out: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=100_000)
+    report_seeds: int = Field(default=5, ge=1, le=1000)
+    evaluations: int = Field(default=200, ge=1)
+    batch: int = Field(default=10, ge=1)
 
     def to_toml(self) -> str:
         """As TOML text; settings that are None are left out."""
@@ -84,7 +84,11 @@ class RunConfig(BaseModel):
     def differences(self, other: RunConfig) -> list[str]:
         """Settings in which `other` differs and which may not change, as `name: ours -> theirs`."""
         ours, theirs = (_flat(c.model_dump(mode="json", exclude=_NOT_IDENTITY)) for c in (self, other))
-        return [f"{key}: {ours.get(key)!r} -> {theirs.get(key)!r}" for key in sorted(ours | theirs) if ours.get(key) != theirs.get(key)]
+        return [
+            f"{key}: {ours.get(key)!r} -> {theirs.get(key)!r}"
+            for key in sorted(ours | theirs)
+            if ours.get(key) != theirs.get(key)
+        ]
 
     def write(self, path: Path) -> None:
         """Write as TOML."""

@@ -117,7 +117,12 @@ class Result:
             "dense": _scores(self.dense),
             "best": _scores(self.best),
             "front": [
-                {"id": s.id, "active_neurons": s.active_neurons, "active_share": s.active_share, "values": s.values}
+                {
+                    "id": s.id,
+                    "active_neurons": s.active_neurons,
+                    "active_share": s.active_share,
+                    "values": s.values,
+                }
                 for s in self.front
             ],
         }

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evoprune.backbones import load_backbone
 from evoprune.data import ImageSet, load_images, parse_dataset_csv
 from evoprune.errors import ConfigError, StorageError
-from evoprune.features import Features, extract, from_feature_file
-from evoprune.backbones import load_backbone
+from evoprune.features import Features, Progress, extract, from_feature_file
 from evoprune.study import Callback, Store
 from evoprune.workflow._config import RunConfig
 from evoprune.workflow._result import Result
@@ -31,14 +31,14 @@ class Listeners:
         should_stop: asked before each batch.
     """
 
-    extraction: Callable[[int, int], None] | None = None
+    extraction: Progress | None = None
     notify: Callable[[str], None] | None = None
     features: Callable[[Features], None] | None = None
     callbacks: Sequence[Callback] = ()
     should_stop: Callable[[], bool] = lambda: False
 
 
-def load_features(config: RunConfig, listeners: Listeners = Listeners()) -> Features:  # noqa: B008
+def load_features(config: RunConfig, listeners: Listeners = Listeners()) -> Features:
     """The features that a configuration names: from a feature file, or extracted from images.
 
     Raises:
@@ -65,10 +65,10 @@ def load_image_set(config: RunConfig) -> ImageSet:
     """The labelled images that a configuration names, not yet decoded."""
     if config.kind == "published":
         return parse_dataset_csv(config.data)[0].load()
-    return load_images(config.data, split=config.split, seed=config.seed, skip_broken=config.skip_broken)
+    return load_images(config.data, split=config.split, seed=config.seed)
 
 
-def execute(config: RunConfig, folder: RunFolder, listeners: Listeners = Listeners()) -> Result:  # noqa: B008
+def execute(config: RunConfig, folder: RunFolder, listeners: Listeners = Listeners()) -> Result:
     """Run a configuration in a folder, or continue the run that is there.
 
     Raises:

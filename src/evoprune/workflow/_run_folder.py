@@ -1,11 +1,11 @@
 """A run's folder: its files, and the lock that lets one process write at a time.
 
-    config.toml         the configuration
-    study.sqlite        every evaluation (schema: `evoprune.study._store`) and the result
-    model/              the chosen model: head.safetensors, model.json
-    history.csv         one line an evaluation
-    convergence.png     best fitness over evaluations
-    log.txt             what happened when
+config.toml         the configuration
+study.sqlite        every evaluation (schema: `evoprune.study._store`) and the result
+model/              the chosen model: head.safetensors, model.json
+history.csv         one line an evaluation
+convergence.png     best fitness over evaluations
+log.txt             what happened when
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class RunFolder:
             StorageError: there is no run here.
         """
         if not self.config.is_file():
-            raise StorageError(f"{self.path} holds no run (config.toml is missing); `evoprune list` shows the runs there are")
+            raise StorageError(
+                f"{self.path} holds no run (config.toml is missing); `evoprune list` shows the runs there are"
+            )
         return read_config(self.config)
 
     def claim(self, config: RunConfig) -> None:
@@ -65,7 +67,9 @@ class RunFolder:
                     "give another --output folder, or the settings of that run"
                 )
         elif self.store.exists():
-            raise StorageError(f"{self.path} holds a study but no config.toml; restore that file or give another --output folder")
+            raise StorageError(
+                f"{self.path} holds a study but no config.toml; restore that file or give another --output folder"
+            )
         config.write(self.config)
 
     @contextmanager
@@ -82,9 +86,13 @@ class RunFolder:
             lock.acquire(timeout=0)
         except Timeout:
             who = owner.read_text(encoding="utf-8").strip() if owner.is_file() else "another process"
-            raise StorageError(f"{self.path} is in use by {who}; wait for it, or give another --output folder") from None
+            raise StorageError(
+                f"{self.path} is in use by {who}; wait for it, or give another --output folder"
+            ) from None
         except OSError as error:
-            raise StorageError(f"{self.path} cannot be written to: {error.strerror}; give another --output folder") from error
+            raise StorageError(
+                f"{self.path} cannot be written to: {error.strerror}; give another --output folder"
+            ) from error
         try:
             now = datetime.now(timezone.utc).isoformat(timespec="seconds")
             owner.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {now}\n", encoding="utf-8")

@@ -200,12 +200,18 @@ class Study:
         evaluations = store.evaluations()
         complete = [e for e in evaluations if e.state == "complete"]
         if not complete:
-            raise EvoPruneError(f"none of the {len(evaluations)} evaluations succeeded; the first: {evaluations[0].error}")
+            raise EvoPruneError(
+                f"none of the {len(evaluations)} evaluations succeeded; the first: {evaluations[0].error}"
+            )
         front = self._front(complete)
         best = front[0]
         stored = store.result("scores")
         if stored is None or stored["evaluations"] != len(evaluations) or stored["best"]["id"] != best.id:
-            logger.info("report: the dense head and evaluation %d are retrained with %d seeds", best.id, self.config.report_seeds)
+            logger.info(
+                "report: the dense head and evaluation %d are retrained with %d seeds",
+                best.id,
+                self.config.report_seeds,
+            )
             dense, chosen, model = self._measure(best)
             if self.folder is not None:
                 model.save(self.folder.model)
@@ -269,7 +275,11 @@ class Study:
         return dense, chosen, self._model(report[1])
 
     def _scores(
-        self, genome: BoolArray, values: dict[str, float], validation: TrainedCandidate, report: TrainedCandidate
+        self,
+        genome: BoolArray,
+        values: dict[str, float],
+        validation: TrainedCandidate,
+        report: TrainedCandidate,
     ) -> Scores:
         validation_mean, validation_std = spread(self._accuracies(validation, self.partition.search))
         test_mean, test_std = spread(self._accuracies(report, self.partition.report))
@@ -290,7 +300,14 @@ class Study:
     def _accuracies(self, trained: TrainedCandidate, folds: tuple[Fold, ...]) -> list[float]:
         """Accuracy of each seed, mean over folds."""
         return [
-            float(np.mean([accuracy_score(trained.logits[f][s], self.features.y[fold.evaluate]) for f, fold in enumerate(folds)]))
+            float(
+                np.mean(
+                    [
+                        accuracy_score(trained.logits[f][s], self.features.y[fold.evaluate])
+                        for f, fold in enumerate(folds)
+                    ]
+                )
+            )
             for s in range(self.config.report_seeds)
         ]
 
@@ -298,7 +315,11 @@ class Study:
         first = self.config.seed * _SEEDS_A_RUN + _FIRST_REPORT_SEED
         seeds = range(first, first + self.config.report_seeds)
         return train_population(
-            self._training_set(folds), structures, head=self.encoding.head, recipe=self.config.recipe, seeds=seeds
+            self._training_set(folds),
+            structures,
+            head=self.encoding.head,
+            recipe=self.config.recipe,
+            seeds=seeds,
         )
 
     def build(self, genome: BoolArray) -> Model:
