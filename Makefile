@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test lint clean
+# A virtual environment that was only half made is made again.
+.DELETE_ON_ERROR:
 
 demo: $(STAMP)
 	$(BIN)/evoprune run digits --backbone tiny --output runs/demo
 
-test: $(STAMP) lint
+test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(STAMP)
@@ -17,11 +20,17 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-$(STAMP): pyproject.toml constraints.txt
+# torch goes first: everything after it then finds the pinned build in place. The build backend goes
+# with it, pinned too, instead of being fetched at its newest into an isolated environment.
+$(STAMP): pyproject.toml constraints.txt requirements-test.txt | $(BIN)/python
+	@echo "Installing the pinned packages into $(VENV); the first time takes some minutes."
+	$(PIP) torch hatchling editables
+	$(PIP) --no-build-isolation --editable . --requirement requirements-test.txt
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "evoprune needs Python 3.10 or newer, but $(PYTHON) is %d.%d; name another one: make PYTHON=python3.12" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --requirement requirements-test.txt
-	touch $(STAMP)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

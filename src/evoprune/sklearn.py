@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,19 @@ from evoprune.search import create, ranking
 from evoprune.study import Store, StudyKey, search
 from evoprune.training import Recipe, TrainingSet, get_recipe, train_population
 
+_BATCH = 10
+"""Candidates trained at a time; it changes no result."""
+
 
 class _EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
     """What classifier and selector share: a search on a validation part of the training rows."""
+
+    encoding = "features"
 
     def __init__(
         self,
         *,
         hidden: Sequence[int] = (512,),
-        encoding: str = "features",
         objective: str = "accuracy",
         recipe: str | Recipe = "fast",
         evaluations: int = 200,
@@ -38,7 +43,6 @@ class _EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.hidden = hidden
-        self.encoding = encoding
         self.objective = objective
         self.recipe = recipe
         self.evaluations = evaluations
@@ -76,11 +80,10 @@ class _EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
         encoding = parse_encoding(self.encoding, Head(*self.hidden), width=X.shape[1], classes=len(self.classes_))
         data = TrainingSet(X, labels, len(self.classes_), parts.search)
         problem = Problem(data, encoding, recipe, get_objectives([self.objective]), seed=seed)
-        store = Store(None, StudyKey(encoding.length, (self.objective,), ""), recipe=recipe.name)
         algorithm = create("genetic", length=encoding.length, maximize=problem.maximize, seed=seed)
-        search(algorithm, problem.evaluate, store, budget=self.evaluations, batch=10)
-        evaluations = store.evaluations()
-        store.close()
+        with closing(Store(None, StudyKey(encoding.length, (self.objective,), ""), recipe=recipe.name)) as store:
+            search(algorithm, problem.evaluate, store, budget=self.evaluations, batch=_BATCH)
+            evaluations = store.evaluations()
         genomes = np.stack([e.genome for e in evaluations])
         values = np.stack([e.values for e in evaluations])
         best = ranking(genomes, values, problem.maximize)[0]
@@ -129,6 +132,27 @@ class EvoPruneClassifier(ClassifierMixin, _EvoPruneEstimator):  # type: ignore[m
         model_: the trained model.
     """
 
+    def __init__(
+        self,
+        *,
+        hidden: Sequence[int] = (512,),
+        encoding: str = "features",
+        objective: str = "accuracy",
+        recipe: str | Recipe = "fast",
+        evaluations: int = 200,
+        folds: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        super().__init__(
+            hidden=hidden,
+            objective=objective,
+            recipe=recipe,
+            evaluations=evaluations,
+            folds=folds,
+            random_state=random_state,
+        )
+        self.encoding = encoding
+
     def predict(self, X: ArrayLike) -> Any:
         """Labels `[N]` of features `[N, D]`."""
         check_is_fitted(self)
@@ -143,7 +167,8 @@ class EvoPruneClassifier(ClassifierMixin, _EvoPruneEstimator):  # type: ignore[m
 class EvoPruneSelector(SelectorMixin, _EvoPruneEstimator):  # type: ignore[misc]
     """Feature selection by evolution: keeps the features that the best head reads.
 
-    Parameters and attributes as `EvoPruneClassifier`.
+    Parameters and attributes are those of `EvoPruneClassifier`, except that a selector always
+    prunes features and so has no `encoding`.
     """
 
     def _get_support_mask(self) -> BoolArray:

@@ -108,7 +108,10 @@ def test_a_store_of_another_study_is_refused(tmp_path, other):
 
 @pytest.mark.parametrize(
     ("contents", "sentence"),
-    [(b"not a database at all, but long enough to look at" * 50, "cannot be used"), (None, "is not there")],
+    [
+        (b"not a database at all, but long enough to look at" * 50, "is damaged \\(file is not a database"),
+        (None, "is not there"),
+    ],
 )
 def test_files_that_are_no_store_are_refused(tmp_path, contents, sentence):
     path = tmp_path / "s.sqlite"

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from evoprune.heads import Head, parse_encoding
 from evoprune.training import FAST, Recipe, train_population
-from evoprune.training._population import standardization
+from evoprune.training._prepare import standardization
 
 QUICK = FAST.model_copy(update={"epochs": 4, "batch_size": 32})
 SGD = Recipe(optimizer="sgd", learning_rate=1e-2, batch_size=32, epochs=4, early_stopping={"patience": 2})
@@ -63,7 +63,7 @@ def test_a_candidate_with_nothing_on_predicts_one_class(task):
 def test_standardization_is_scikit_learns(task):
     X = task.X.copy()
     X[:, 3] = 2.5
-    mean, scale = standardization(X)
+    mean, scale = standardization(X, np.arange(len(X)))
     scaler = StandardScaler().fit(X.astype(np.float64))
     assert np.allclose(mean, scaler.mean_)
     assert np.allclose(scale, scaler.scale_)

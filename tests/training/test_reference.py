@@ -87,14 +87,14 @@ def test_random_draws_depend_on_seed_and_epoch_alone():
     assert np.abs(a[0]).max() <= np.sqrt(6 / 50)
     assert sorted(batch_order(50, 1, 1)) == list(range(50))
     assert not np.array_equal(batch_order(50, 1, 1), batch_order(50, 1, 2))
-    assert np.array_equal(dropout_bytes(5, 7, 1, 2, 0), dropout_bytes(5, 7, 1, 2, 0))
+    assert np.array_equal(dropout_bytes(5, 7, 1, 2), dropout_bytes(5, 7, 1, 2))
 
 
 def test_dropout_falls_with_the_active_share():
     assert dropout_threshold(0.5, 100, 100) == dropout_threshold(0.5, 50, 100) == 128
     assert dropout_threshold(0.5, 25, 100) == 64
     assert dropout_threshold(0.5, 0, 100) == 0
-    kept = (dropout_bytes(400, 500, 0, 1, 0) >= 128).mean()
+    kept = (dropout_bytes(400, 500, 0, 1) >= 128).mean()
     assert abs(kept - 0.5) < 0.01
 
 

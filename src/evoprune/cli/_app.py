@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Annotated
 
 import typer
 
 from evoprune._version import __version__
 from evoprune.cli import _cache, _features, _legacy, _predict, _run, _show
-from evoprune.cli._console import ERR, SETTINGS
+from evoprune.cli._console import SETTINGS, accept_any_text, fail
 from evoprune.errors import EvoPruneError
 
 app = typer.Typer(
@@ -46,10 +47,11 @@ def _shared(
 
 def main() -> None:
     """Run the command line; ends with 0 done, 2 bad input or usage, 130 interrupted and resumable."""
+    accept_any_text()
     try:
-        app()
+        app(prog_name="evoprune")
     except EvoPruneError as error:
         if SETTINGS.debug:
-            raise
-        ERR.print(f"evoprune: {error}", markup=False, soft_wrap=True)
+            traceback.print_exc()
+        fail(str(error))
         sys.exit(error.exit_status)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evoprune.cli._console import OUT, print_json
+from evoprune.cli._console import OUT, count, print_json, tell
 from evoprune.errors import StorageError
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ def verify(json: AsJson = False) -> None:
     damaged = [entry for entry in entries if entry.state == "damaged"]
     if damaged:
         raise StorageError(
-            f"{len(damaged)} cache file(s) are damaged ({', '.join(str(e.path) for e in damaged)}); "
-            "they are made anew when next needed, or delete them"
+            f"damaged: {', '.join(str(e.path) for e in damaged)}; what is damaged is made anew when next needed"
         )
 
 
@@ -48,7 +47,7 @@ def clear() -> None:
 
     removed = clear_entries()
     freed = sum(entry.bytes for entry in removed) / 1e6
-    OUT.print(f"{len(removed)} file(s) removed, {freed:.1f} MB freed.", markup=False)
+    tell(f"{count(len(removed), 'file')} removed, {freed:.1f} MB freed.")
 
 
 def _show(entries: Sequence[CacheEntry], *, as_json: bool) -> None:
@@ -56,6 +55,7 @@ def _show(entries: Sequence[CacheEntry], *, as_json: bool) -> None:
     from rich.text import Text
 
     from evoprune.features import cache_folder
+    from evoprune.report import printable
 
     if as_json:
         print_json(
@@ -73,18 +73,18 @@ def _show(entries: Sequence[CacheEntry], *, as_json: bool) -> None:
             ]
         )
         return
-    OUT.print(f"{len(entries)} file(s) in {cache_folder()}", markup=False, soft_wrap=True)
+    tell(f"{count(len(entries), 'file')} in {cache_folder()}")
     if not entries:
         return
     table = Table(pad_edge=False, box=None)
     table.add_column("backbone", overflow="fold")
     for column in ("images", "width", "MB"):
-        table.add_column(column, justify="right")
-    table.add_column("date")
-    table.add_column("state")
+        table.add_column(column, justify="right", no_wrap=True)
+    for column in ("date", "state"):
+        table.add_column(column, no_wrap=True)
     for e in entries:
         table.add_row(
-            Text(e.backbone),
+            Text(printable(e.backbone) or "?"),
             f"{e.images:,}",
             str(e.width),
             f"{e.bytes / 1e6:.1f}",

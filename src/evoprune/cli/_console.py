@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
+
+from evoprune.report import printable
 
 
 @dataclass
@@ -20,21 +24,49 @@ class Settings:
 
 SETTINGS = Settings()
 
-OUT = Console(highlight=False, soft_wrap=False)
-ERR = Console(stderr=True, highlight=False)
+# Names of files and classes are shown as they are: nothing in them is markup, an emoji code or a number to colour.
+OUT = Console(highlight=False, markup=False, emoji=False)
+ERR = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def accept_any_text() -> None:
+    """Let a terminal that lacks a character show its escape instead of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(sentence: str) -> None:
     """A sentence about what is going on; silent with `--quiet`."""
     if not SETTINGS.quiet:
-        ERR.print(escape(sentence))
+        _print(ERR, Text(printable(sentence)))
 
 
 def warn(sentence: str) -> None:
     """A sentence that the user should read even with `--quiet`."""
-    ERR.print(f"[yellow]warning:[/yellow] {escape(sentence)}")
+    _print(ERR, Text.assemble(("warning: ", "yellow"), printable(sentence)))
+
+
+def fail(sentence: str) -> None:
+    """The sentence that the program ends with."""
+    _print(ERR, Text(f"evoprune: {printable(sentence)}"))
+
+
+def tell(sentence: str) -> None:
+    """A sentence that is a result."""
+    _print(OUT, Text(printable(sentence)))
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on standard output, unwrapped and uncoloured."""
+    """One JSON value on standard output, unwrapped and uncoloured."""
     OUT.file.write(json.dumps(value, indent=2) + "\n")
+
+
+def count(number: int, noun: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _print(console: Console, text: Text) -> None:
+    # Only a person at a terminal wants lines broken; a program that reads them does not.
+    console.print(text, soft_wrap=not console.is_terminal)

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from evoprune.cli._console import OUT, warn
-from evoprune.cli._run import absolute_backbone
+from evoprune.cli._console import tell, warn
+from evoprune.cli._run import absolute_backbone, describe
 
 
 def features(
-    data: Annotated[Path, typer.Argument(help="Folder of images, or digits.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Folder of images, or digits.")],
     backbone: Annotated[str, typer.Option("--backbone", "-b", help="As for `evoprune run`.")] = "tiny",
     weights: Annotated[Path | None, typer.Option(help="File with the backbone's weights.")] = None,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave unreadable images out.")] = False,
@@ -22,23 +22,26 @@ def features(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the split, where the folder is not divided into parts.")] = 0,
 ) -> None:
-    """Compute the features of images and keep them in the cache, so that runs start at once."""
+    """Compute the features of images once, and cache them.
+
+    Runs on the same images and backbone then start at once.
+    """
     from evoprune.backbones import load_backbone
-    from evoprune.cli._progress import ExtractionProgress
+    from evoprune.cli._progress import CountProgress
     from evoprune.features import extract, write_feature_file
 
     found = extract(
         data,
         load_backbone(absolute_backbone(backbone), weights),
         skip_broken=skip_broken,
-        progress=ExtractionProgress(),
+        progress=CountProgress("features", "image"),
         notify=warn,
         seed=seed,
     )
-    OUT.print(f"{found.name}: {len(found.y)} images, {found.width} features, {found.classes} classes", markup=False)
+    tell(describe(found))
     if output is not None:
         write_feature_file(output, found)
-        OUT.print(f"Written: {output}", markup=False)
+        tell(f"Written: {output}")
 
 
 def register(app: typer.Typer) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from evoprune.cli._console import warn
 from evoprune.cli._run import RUNS, AsJson, Output, absolute_backbone, start
 from evoprune.errors import ConfigError
 
@@ -30,11 +32,11 @@ def legacy(
     output: Output = None,
     json: AsJson = False,
 ) -> None:
-    """Run an unmodified pair of configuration files of the published programs.
+    """Run configuration files of the published programs.
 
-    Single objective, one layer and both layers. The third argument is the number of
-    the run. Protocol and recipe are the published ones; images are resized as the
-    backbone wants them, whatever size the file names.
+    An unmodified pair of them: single objective, one layer and both layers. The third
+    argument is the number of the run. Protocol and recipe are the published ones; images
+    are resized as the backbone wants them, whatever size the file names.
     """
     from evoprune.backbones import load_backbone
     from evoprune.data import MultiObjectiveSearch, parse_dataset_csv, parse_search_csv
@@ -47,15 +49,17 @@ def legacy(
             f"{search} is a multi-objective line, but `evoprune legacy` runs single-objective ones; "
             "search with: evoprune run FOLDER --objectives accuracy,active"
         )
-    data = parse_dataset_csv(dataset)[0]
-    name = absolute_backbone(backbone)
-    width = load_backbone(name, weights).width
+    data, *others = parse_dataset_csv(dataset)
+    if others:
+        warn(f"{dataset} holds {1 + len(others)} data sets; the first, {data.name}, is taken")
+    network = absolute_backbone(backbone)
+    width = load_backbone(network, weights).width
     genetic = line.genetic
     changes: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     config = make_config(
         data=str(dataset.resolve()),
         kind="published",
-        backbone=name,
+        backbone=network,
         weights=None if weights is None else str(weights.resolve()),
         skip_broken=skip_broken,
         head=line.hidden_for(width),
@@ -73,7 +77,9 @@ def legacy(
         evaluations=evaluations or genetic.evaluations,
         batch=batch,
     )
-    start(config, output or RUNS / f"{data.name}-{search.stem}-{number}", as_json=json)
+    # The name in the file is free text.
+    name = re.sub(r"[^\w.-]+", "_", data.name)
+    start(config, output or RUNS / f"{name}-{search.stem}-{number}", as_json=json)
 
 
 def register(app: typer.Typer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from evoprune.cli._console import OUT, print_json
 from evoprune.cli._run import AsJson
+from evoprune.errors import StorageError
 
 
 def predict(
@@ -20,12 +22,21 @@ def predict(
     from rich.table import Table
     from rich.text import Text
 
+    from evoprune.backbones import load_backbone
     from evoprune.model import Model
-    from evoprune.workflow import RunFolder, read_status
+    from evoprune.report import printable
+    from evoprune.workflow import RunFolder, read_settings
 
     run = RunFolder(folder)
-    read_status(run)
-    model = Model.load(run.model)
+    settings = read_settings(run)
+    if not run.model.is_dir():
+        raise StorageError(
+            f"{folder} holds no model yet, because its run is not complete; continue it with: "
+            f"evoprune resume {shlex.quote(str(folder))}"
+        )
+    # Weights from a file of the user's do not come with the backbone's name.
+    given = None if settings.weights is None else load_backbone(settings.backbone or "tiny", settings.weights)
+    model = Model.load(run.model, given)
     predictions = model.predict(images)
     if json:
         print_json(
@@ -42,10 +53,10 @@ def predict(
         return
     table = Table(pad_edge=False, box=None)
     table.add_column("image", overflow="fold")
-    table.add_column("class")
-    table.add_column("probability", justify="right")
+    table.add_column("class", overflow="fold")
+    table.add_column("probability", justify="right", no_wrap=True)
     for p in predictions:
-        table.add_row(Text(p.image), Text(p.label), f"{100 * p.probability:.1f} %")
+        table.add_row(Text(printable(p.image)), Text(printable(p.label)), f"{100 * p.probability:.1f} %")
     OUT.print(table)
 
 

@@ -1,8 +1,10 @@
-"""Progress of extraction and search: bars on a terminal, lines elsewhere."""
+"""Progress of extraction, search and report: bars on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
-from types import TracebackType
+import time
+from collections.abc import Sequence
+from datetime import timedelta
 
 import numpy as np
 from rich.progress import (
@@ -14,15 +16,16 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.progress import (
-    Progress as RichProgress,
-)
+from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 from evoprune._types import BoolArray, FloatArray
-from evoprune.cli._console import ERR, SETTINGS, say
+from evoprune.cli._console import ERR, SETTINGS, count, say
 from evoprune.objectives import Objective
-from evoprune.study import Progress
+from evoprune.study import Evaluation, Progress
+
+_BETWEEN_LINES = 2.0
+"""Seconds."""
 
 
 class _Rate(ProgressColumn):
@@ -30,37 +33,71 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed:.1f}/s" if task.speed else "", style="dim")
 
 
-def _bars() -> RichProgress:
-    return RichProgress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[note]}"),
-        console=ERR,
-        disable=SETTINGS.quiet or not ERR.is_terminal,
-        transient=True,
-    )
+class _Bar:
+    """One bar; where there is no terminal, a line at most each tenth and every two seconds, and the last."""
 
-
-class ExtractionProgress:
-    """A bar over images."""
-
-    def __init__(self) -> None:
-        self._bars = _bars()
+    def __init__(self, description: str) -> None:
+        self._description = description
+        self._bars = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=ERR,
+            disable=SETTINGS.quiet or not ERR.is_terminal,
+            transient=True,
+        )
         self._task: TaskID | None = None
-        self._said = -1
+        self._tenths = 0
+        self._said = 0.0
+
+    def start(self, done: int, total: int, note: str = "") -> None:
+        """Show the bar; lines count from here."""
+        self._bars.start()
+        self._task = self._bars.add_task(self._description, total=total, completed=done, note=note)
+        self._tenths, self._said = 10 * done // total, time.monotonic()
+
+    def update(self, done: int, total: int, note: str, line: str) -> None:
+        """Move on: `note` stands behind the bar, `line` is what is said without a terminal."""
+        if self._task is None:
+            self.start(0, total)
+        if self._task is not None:
+            self._bars.update(self._task, completed=done, note=note)
+        tenths = 10 * done // total
+        now = time.monotonic()
+        if not ERR.is_terminal and (done == total or (tenths > self._tenths and now - self._said > _BETWEEN_LINES)):
+            say(line)
+            self._tenths, self._said = tenths, now
+        if done == total:
+            self.stop()
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        self._bars.stop()
+
+
+class CountProgress:
+    """A bar over things of one kind.
+
+    Args:
+        description: what is done, one word.
+        noun: what is counted, in the singular.
+    """
+
+    def __init__(self, description: str, noun: str) -> None:
+        self._description = description
+        self._noun = noun
+        self._bar = _Bar(description)
 
     def __call__(self, done: int, total: int) -> None:
-        """`done` of `total` images have gone through the backbone."""
-        if self._task is None:
-            self._bars.start()
-            self._task = self._bars.add_task("features", total=total, note="")
-        self._bars.update(self._task, completed=done)
-        if done == total:
-            self._bars.stop()
-        self._said = _say_tenths(self._said, done, total, f"features: {done} of {total} images")
+        """`done` of `total` are done."""
+        self._bar.update(done, total, "", f"{self._description}: {done:,} of {count(total, self._noun)}")
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        self._bar.stop()
 
 
 class SearchProgress:
@@ -68,50 +105,42 @@ class SearchProgress:
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
-        self._bars = _bars()
-        self._task: TaskID | None = None
+        self._bar = _Bar("search")
         self._best: tuple[float, float] | None = None
-        self._said = -1
 
-    def __enter__(self) -> SearchProgress:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._bars.stop()
+    def on_start(self, earlier: Sequence[Evaluation], budget: int) -> None:
+        """Show the bar with what earlier sessions did."""
+        for evaluation in earlier:
+            self._compare(float(evaluation.values[0]), float(evaluation.genome.mean()))
+        if earlier:
+            say(f"{len(earlier):,} of {count(max(budget, len(earlier)), 'evaluation')} stored already")
+        if len(earlier) < budget:
+            self._bar.start(len(earlier), budget, self._note())
 
     def on_evaluations(self, genomes: BoolArray, values: FloatArray, progress: Progress) -> None:
         """Show where the search stands."""
         for genome, value in zip(genomes, values[:, 0], strict=True):
             self._compare(float(value), float(genome.mean()))
-        note = "" if self._best is None else f"best {self._best[0]:.4f} at {100 * self._best[1]:.0f} %"
-        if self._task is None:
-            self._bars.start()
-            earlier = progress.evaluations - progress.new
-            self._task = self._bars.add_task("search", total=progress.budget, completed=earlier, note=note)
-        self._bars.update(self._task, completed=progress.evaluations, note=note)
         rate = progress.new / progress.seconds if progress.seconds else 0.0
-        left = (progress.budget - progress.evaluations) / rate if rate else 0.0
-        self._said = _say_tenths(
-            self._said,
+        left = timedelta(seconds=round((progress.budget - progress.evaluations) / rate)) if rate else "?"
+        self._bar.update(
             progress.evaluations,
             progress.budget,
-            f"search: {progress.evaluations} of {progress.budget} evaluations, {rate:.1f}/s, {left:.0f} s left, {note}",
+            self._note(),
+            f"search: {progress.evaluations} of {count(progress.budget, 'evaluation')}, {rate:.1f}/s, "
+            f"{left} left, {self._note()}",
         )
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def _note(self) -> str:
+        return "" if self._best is None else f"best {self._best[0]:.4f}, {100 * self._best[1]:.0f} % active"
 
     def _compare(self, value: float, share: float) -> None:
         if np.isnan(value):
             return
-        cost = -value if self._objective.maximize else value
-        known = None if self._best is None else (-self._best[0] if self._objective.maximize else self._best[0])
-        if known is None or (cost, share) < (known, self._best[1] if self._best else share):
+        sign = -1 if self._objective.maximize else 1
+        if self._best is None or (sign * value, share) < (sign * self._best[0], self._best[1]):
             self._best = (value, share)
-
-
-def _say_tenths(said: int, done: int, total: int, line: str) -> int:
-    """Where there is no terminal, print a line each time another tenth is done."""
-    tenth = 10 * done // total if total else 10
-    if tenth > said and not ERR.is_terminal:
-        say(line)
-    return max(tenth, said)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shlex
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evoprune.cli._console import OUT, SETTINGS, print_json, say, warn
+from evoprune.cli._console import OUT, SETTINGS, count, print_json, say, tell, warn
+from evoprune.cli._interrupt import Interrupt
 from evoprune.errors import ConfigError
+
+if TYPE_CHECKING:
+    from evoprune.features import Features
+    from evoprune.workflow import RunConfig, Study
 
 RUNS = Path("runs")
 
@@ -23,7 +25,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JS
 def run(
     data: Annotated[
         Path | None,
-        typer.Argument(help="Folder of images, one sub-folder a class [default: digits, bundled]."),
+        typer.Argument(metavar="DATA", help="Folder of images, one sub-folder a class [default: digits, bundled]."),
     ] = None,
     features: Annotated[
         Path | None,
@@ -58,7 +60,7 @@ def run(
     crossover: Annotated[str | None, typer.Option(help="uniform, one-point [default: uniform].")] = None,
     mutation: Annotated[float | None, typer.Option(help="Probability of mutation [default: 0.07].")] = None,
     initial_density: Annotated[
-        str | None, typer.Option(help="Share of ones at the start: LOW,HIGH [default: 0,1].")
+        str | None, typer.Option(help="Share of ones at the start: LOW,HIGH, or one number [default: 0,1].")
     ] = None,
     evaluations: Annotated[int, typer.Option("--evaluations", "-n", help="Total number of evaluations.")] = 200,
     protocol: Annotated[str, typer.Option(help="nested, or paper (fitness on the test part).")] = "nested",
@@ -71,8 +73,11 @@ def run(
     output: Output = None,
     json: AsJson = False,
 ) -> None:
-    """Search a data set for the neurons worth keeping; on an existing run, continue it.
+    """Search a data set for the neurons worth keeping.
 
+    On the folder of an existing run, continue it.
+
+    \u0008
     Examples:
       evoprune run flowers/ --backbone resnet50
       evoprune run --features embeddings.npz --objectives accuracy,active
@@ -93,7 +98,7 @@ def run(
         "selection": selection,
         "crossover": crossover,
         "mutation_probability": mutation,
-        "initial_density": None if initial_density is None else _numbers(initial_density, float, "--initial-density"),
+        "initial_density": None if initial_density is None else _range(initial_density),
     }
     config = make_config(
         **_source(data, features, backbone),
@@ -117,7 +122,7 @@ def run(
 
 
 def resume(
-    folder: Annotated[Path, typer.Argument(help="Run folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
     evaluations: Annotated[
         int | None, typer.Option("--evaluations", "-n", help="New total, to extend a finished run.")
     ] = None,
@@ -132,38 +137,61 @@ def resume(
     start(config, folder, as_json=json)
 
 
-def start(config: Any, output: Path, *, as_json: bool) -> None:
+def start(config: RunConfig, output: Path, *, as_json: bool) -> None:
     """Run a configuration with progress, then print its result."""
-    from evoprune.cli._progress import ExtractionProgress, SearchProgress
+    from evoprune.cli._progress import CountProgress, SearchProgress
     from evoprune.objectives import get_objectives
     from evoprune.report import result_table
     from evoprune.study import Interrupted
     from evoprune.workflow import Listeners, RunFolder, execute
 
-    folder = RunFolder(output)
-    with _stop_on_interrupt() as stop, SearchProgress(get_objectives(config.objectives)[0]) as progress:
-        listeners = Listeners(ExtractionProgress(), warn, _describe, (progress,), stop)
+    extraction, report = CountProgress("features", "image"), CountProgress("report", "training")
+    search = SearchProgress(get_objectives(config.objectives)[0])
+    resume_with = f"continue with: evoprune resume {shlex.quote(str(output))}"
+
+    with Interrupt() as interrupt:
+
+        def on_report(done: int, total: int) -> None:
+            interrupt.leave_search()
+            report(done, total)
+
+        listeners = Listeners(extraction, warn, _describe, (search,), interrupt.should_stop, on_report)
         try:
-            result = execute(config, folder, listeners)
+            result = execute(config, RunFolder(output), listeners)
         except Interrupted as error:
-            raise Interrupted(f"{error}; continue with: evoprune resume {output}") from None
+            raise Interrupted(f"{error}; {resume_with}") from None
         except KeyboardInterrupt:
-            raise Interrupted(
-                f"interrupted; every finished evaluation is stored; continue with: evoprune resume {output}"
-            ) from None
+            raise Interrupted(f"interrupted; every finished evaluation is stored; {resume_with}") from None
+        finally:
+            for progress in (extraction, search, report):
+                progress.stop()
     summary = result.summary()
     if as_json:
         print_json(summary)
     else:
-        OUT.print(result_table(summary))
+        OUT.print(result_table(summary, ascii_only=OUT.options.ascii_only))
         if not SETTINGS.quiet:
-            OUT.print(f"Run folder: {output}", markup=False)
+            tell(f"Run folder: {output}")
 
 
-def default_name(config: Any) -> str:
+def default_name(config: RunConfig) -> str:
     """Name of the run folder: that of the data."""
     path = Path(config.data)
-    return path.stem if config.kind in ("features", "published") else path.name
+    # The root of a disk has no name.
+    return (path.stem if config.kind == "features" else path.name) or "run"
+
+
+def describe(features: Features) -> str:
+    """What the features are, in one line."""
+    first = features.divisions[0]
+    parts = [f"{len(first.train)} train", f"{len(first.test)} test"]
+    if first.validation is not None:
+        parts.insert(1, f"{len(first.validation)} validation")
+    folds = f", {len(features.divisions)} folds" if len(features.divisions) > 1 else ""
+    return (
+        f"{features.name}: {count(len(features.y), 'row')} ({', '.join(parts)}{folds}), "
+        f"{features.classes} classes, {count(features.width, 'feature')}"
+    )
 
 
 def _source(data: Path | None, features: Path | None, backbone: str | None) -> dict[str, Any]:
@@ -188,37 +216,16 @@ def _numbers(text: str, kind: type[int] | type[float], option: str) -> tuple[flo
         raise ConfigError(f"{option} {text!r} is not a list of numbers; give it like {example}") from None
 
 
-def _describe(features: Any) -> None:
-    sizes = features.divisions[0]
-    parts = [f"{len(sizes.train)} train", f"{len(sizes.test)} test"]
-    if sizes.validation is not None:
-        parts.insert(1, f"{len(sizes.validation)} validation")
-    folds = f", {len(features.divisions)} folds" if len(features.divisions) > 1 else ""
-    say(
-        f"{features.name}: {len(features.y)} rows ({', '.join(parts)}{folds}), {features.classes} classes, "
-        f"{features.width} features"
-    )
-    if features.broken:
-        warn(f"{len(features.broken)} unreadable image(s) left out: {', '.join(str(b.path) for b in features.broken)}")
+def _range(text: str) -> tuple[float, ...]:
+    numbers = _numbers(text, float, "--initial-density")
+    return 2 * numbers if len(numbers) == 1 else numbers
 
 
-@contextmanager
-def _stop_on_interrupt() -> Iterator[Any]:
-    """Ctrl-C asks the search to stop after its batch; a second one stops at once."""
-    asked = False
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        say("stopping after the current batch (Ctrl-C again: at once)")
-
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield lambda: asked
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _describe(study: Study) -> None:
+    say(describe(study.features))
+    say(study.partition.description)
+    if broken := study.features.broken:
+        warn(f"{count(len(broken), 'unreadable image')} left out: {', '.join(str(b.path) for b in broken)}")
 
 
 def register(app: typer.Typer) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from evoprune.cli._console import OUT, print_json, warn
+from evoprune.cli._console import OUT, print_json, tell, warn
 from evoprune.cli._run import RUNS, AsJson
 from evoprune.errors import EvoPruneError, StorageError
 
 
-def show(folder: Annotated[Path, typer.Argument(help="Run folder.")], json: AsJson = False) -> None:
+def show(folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")], json: AsJson = False) -> None:
     """Show the result of a run again."""
     from evoprune.report import result_table
     from evoprune.workflow import RunFolder, read_status
@@ -20,22 +21,24 @@ def show(folder: Annotated[Path, typer.Argument(help="Run folder.")], json: AsJs
     status = read_status(RunFolder(folder))
     if status.summary is None:
         raise StorageError(
-            f"{folder} has {status.evaluations} of {status.config.evaluations} evaluations and no result yet; "
-            f"continue it with: evoprune resume {folder}"
+            f"{folder} has {status.evaluations} of {status.budget} evaluations and no result yet; "
+            f"continue with: evoprune resume {shlex.quote(str(folder))}"
         )
     if json:
         print_json(status.summary)
     else:
-        OUT.print(result_table(status.summary))
+        OUT.print(result_table(status.summary, ascii_only=OUT.options.ascii_only))
 
 
 def list_runs(
-    root: Annotated[Path, typer.Argument(help="Folder that holds run folders.")] = RUNS, json: AsJson = False
+    root: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder that holds run folders.")] = RUNS,
+    json: AsJson = False,
 ) -> None:
     """List the runs below a folder."""
     from rich.table import Table
     from rich.text import Text
 
+    from evoprune.report import printable, shown_accuracy
     from evoprune.workflow import find_runs, read_status
 
     statuses = []
@@ -50,8 +53,8 @@ def list_runs(
                 {
                     "run": str(s.folder.path),
                     "evaluations": s.evaluations,
-                    "of": s.config.evaluations,
-                    "protocol": s.config.protocol,
+                    "of": s.budget,
+                    "protocol": s.protocol,
                     "complete": s.summary is not None,
                 }
                 for s in statuses
@@ -59,24 +62,22 @@ def list_runs(
         )
         return
     if not statuses:
-        OUT.print(f"No runs in {root}.", markup=False)
+        tell(f"No runs in {root}.")
         return
+    sign = "+-" if OUT.options.ascii_only else "±"
     table = Table(pad_edge=False, box=None)
-    for column, justify in (
-        ("run", "left"),
-        ("evaluations", "right"),
-        ("protocol", "left"),
-        ("test accuracy, %", "right"),
-        ("active", "right"),
-    ):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    table.add_column("run", overflow="fold")
+    table.add_column("evaluations", justify="right", no_wrap=True)
+    table.add_column("protocol", no_wrap=True)
+    table.add_column("test accuracy, %", justify="right", no_wrap=True)
+    table.add_column("active", justify="right", no_wrap=True)
     for status in statuses:
         best = None if status.summary is None else status.summary["best"]
         table.add_row(
-            Text(str(status.folder.path)),
-            f"{status.evaluations}/{status.config.evaluations}",
-            status.config.protocol,
-            "-" if best is None else f"{100 * best['test_accuracy']:.2f} +- {100 * best['test_accuracy_std']:.2f}",
+            Text(printable(str(status.folder.path))),
+            f"{status.evaluations}/{status.budget}",
+            status.protocol,
+            "-" if best is None else shown_accuracy(best, "test", sign),
             "-" if best is None else f"{100 * best['active_share']:.1f} %",
         )
     OUT.print(table)

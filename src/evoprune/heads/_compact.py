@@ -96,6 +96,36 @@ def compact(
     )
 
 
+def compact_head(
+    matrices: tuple[Float32Array, ...],
+    bias: Float32Array,
+    structure: Structure,
+    mean: FloatArray | None = None,
+    scale: FloatArray | None = None,
+) -> CompactHead:
+    """A head on raw features, from weights of the active parts alone.
+
+    Where single connections are pruned all units are on, and those left without
+    connections are removed here.
+
+    Args:
+        matrices: weights of the active parts `[d, h]`, .., `[h, C]`.
+        bias: of the output layer `[C]`.
+        structure: what is on.
+        mean: of each feature `[D]`, where the weights were made for standardised ones.
+        scale: standard deviation of each feature `[D]`, likewise.
+    """
+    biases: tuple[Float32Array | None, ...] = (*(None for _ in matrices[:-1]), bias)
+    inputs = np.flatnonzero(structure.inputs)
+    if mean is not None and scale is not None:
+        first, shift = fold_standardization(matrices[0], biases[0], mean[inputs], scale[inputs])
+        matrices, biases = (first, *matrices[1:]), (shift, *biases[1:])
+    if structure.connections is None:
+        counts = tuple(int(m.size) for m in matrices)
+        return CompactHead(inputs.astype(np.int64), int(structure.inputs.size), matrices, biases, counts)
+    return compact(matrices, biases, structure)
+
+
 def _drop_unconnected(kept: list[BoolArray], masks: list[BoolArray], biases: tuple[Float32Array | None, ...]) -> None:
     """Switch off units that nothing reads, and units that read nothing and have no bias (they are 0)."""
     changed = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,17 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from evoprune._files import write_atomic
 from evoprune._types import ByteArray, Float32Array, FloatArray, IntArray
 from evoprune.backbones import Backbone, load_backbone
 from evoprune.data import load_image
-from evoprune.errors import BackboneError, ConfigError, DataError, StorageError
+from evoprune.errors import BackboneError, ConfigError
 from evoprune.heads import CompactHead
-
-FORMAT_VERSION = 1
+from evoprune.model._files import FORMAT_VERSION, read_files
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,10 @@ class Model:
             DataError: a file is not a readable image.
         """
         if self.backbone is None:
-            raise ConfigError("this model was made from a feature file and has no backbone; use predict_features")
+            raise ConfigError(
+                "this model was made from features and has no backbone to turn images into them; "
+                "in Python, give features to Model.predict_features"
+            )
         several = [images] if isinstance(images, (str, Path, np.ndarray)) else list(images)
         predictions = []
         for number, image in enumerate(several):
@@ -105,7 +107,7 @@ class Model:
             tensors[f"matrix.{i}"] = matrix
             if bias is not None:
                 tensors[f"bias.{i}"] = bias
-        description = {
+        description: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "width": self.head.width,
             "connections": self.head.connections,
@@ -115,7 +117,9 @@ class Model:
             else {"name": self.backbone.name, "fingerprint": self.backbone.fingerprint},
             "about": self.about,
         }
-        write_atomic(Path(folder) / "head.safetensors", save(tensors))
+        contents = save(tensors)
+        description["head_sha256"] = hashlib.sha256(contents).hexdigest()
+        write_atomic(Path(folder) / "head.safetensors", contents)
         write_atomic(Path(folder) / "model.json", json.dumps(description, indent=2) + "\n")
 
     @classmethod
@@ -131,63 +135,12 @@ class Model:
             BackboneError: the backbone cannot be loaded, or is another one.
         """
         folder = Path(folder)
-        description = _read_description(folder / "model.json")
-        try:
-            head = _read_head(folder / "head.safetensors", description)
-            names = tuple(str(name) for name in description["class_names"])
-            made_with, about = description["backbone"], dict(description["about"])
-            fingerprint = None if made_with is None else str(made_with["fingerprint"])
-            name = None if made_with is None else str(made_with["name"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise StorageError(f"{folder} does not hold a whole model: {error!r}") from error
-        if len(names) != head.classes:
-            raise StorageError(f"{folder} holds {len(names)} class names for {head.classes} outputs; it is damaged")
-        if name is not None:
-            backbone = backbone or load_backbone(name)
-            if backbone.fingerprint != fingerprint:
+        stored = read_files(folder)
+        if stored.backbone is not None:
+            backbone = backbone or load_backbone(stored.backbone)
+            if backbone.fingerprint != stored.fingerprint:
                 raise BackboneError(
-                    f"the model in {folder} was made with another version of backbone {name!r}; "
+                    f"the model in {folder} was made with another version of backbone {stored.backbone!r}; "
                     "restore its weights and preprocessing, or run the search again"
                 )
-        return cls(head, names, backbone, about)
-
-
-def _read_description(path: Path) -> dict[str, Any]:
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StorageError(
-            f"{path} cannot be read: {error.strerror}; name a run folder or the folder of a model"
-        ) from error
-    except ValueError as error:
-        raise StorageError(f"{path} is damaged: {error}") from error
-    if not isinstance(description, dict) or description.get("format_version") != FORMAT_VERSION:
-        raise StorageError(f"{path} is not a model description of version {FORMAT_VERSION}")
-    return description
-
-
-def _read_head(path: Path, description: dict[str, Any]) -> CompactHead:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise StorageError(f"{path} cannot be read: {error}") from error
-    layers = sum(name.startswith("matrix.") for name in tensors)
-    matrices = tuple(tensors[f"matrix.{i}"] for i in range(layers))
-    biases = tuple(tensors.get(f"bias.{i}") for i in range(layers))
-    head = CompactHead(
-        tensors["inputs"],
-        int(description["width"]),
-        matrices,
-        biases,
-        tuple(map(int, description["connections"])),
-    )
-    sizes = [head.inputs.size, *(m.shape[1] for m in matrices)]
-    if (
-        not layers
-        or any(m.ndim != 2 or m.shape[0] != n for m, n in zip(matrices, sizes, strict=False))
-        or any(b is not None and b.shape != (m.shape[1],) for m, b in zip(matrices, biases, strict=True))
-        or (head.inputs.size and not 0 <= head.inputs.min() <= head.inputs.max() < head.width)
-    ):
-        raise DataError(f"{path} holds arrays that do not fit together; the model is damaged")
-    return head
+        return cls(stored.head, stored.class_names, backbone, stored.about)

@@ -10,7 +10,7 @@ from evoprune._types import BoolArray, FloatArray
 from evoprune.errors import ConfigError
 from evoprune.heads import Encoding
 from evoprune.objectives import Evaluated, Objective
-from evoprune.training import Recipe, TrainingSet, train_population
+from evoprune.training import Recipe, Trainer, TrainingSet
 
 
 class Problem:
@@ -40,6 +40,7 @@ class Problem:
         self.encoding = encoding
         self.recipe = recipe
         self.objectives = tuple(objectives)
+        self.trainer = Trainer(data, encoding.head, recipe)
         self.seeds = tuple(range(seed, seed + recipe.seeds))
 
     @property
@@ -62,14 +63,8 @@ class Problem:
             raise ConfigError(
                 f"genomes of shape {genomes.shape} do not fit this problem, which takes [P, {self.length}]"
             )
-        trained = train_population(
-            self.data,
-            [self.encoding.decode(genome) for genome in genomes],
-            head=self.encoding.head,
-            recipe=self.recipe,
-            seeds=self.seeds,
-            on_progress=on_progress,
-        )
+        structures = [self.encoding.decode(genome) for genome in genomes]
+        trained = self.trainer.train(structures, self.seeds, on_progress)
         labels = tuple(self.data.y[fold.evaluate] for fold in self.data.folds)
         values = np.full((len(genomes), len(self.objectives)), np.nan)
         for row, (genome, candidate) in enumerate(zip(genomes, trained, strict=True)):

@@ -6,13 +6,16 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evoprune._files import write_atomic
 from evoprune._types import FloatArray
-from evoprune.objectives import Objective
-from evoprune.study import Evaluation
+
+if TYPE_CHECKING:
+    from evoprune.objectives import Objective
+    from evoprune.study import Evaluation
 
 
 def best_so_far(values: FloatArray, *, maximize: bool) -> FloatArray:

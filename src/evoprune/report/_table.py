@@ -4,55 +4,86 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich import box
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from evoprune.report._text import printable
 
-def result_table(summary: dict[str, Any]) -> Table:
-    """Dense against evolved.
+_COUNTED = {"accuracy", "active", "parameters", "flops"}
+"""Objectives whose values stand in rows of their own anyway."""
+
+
+def result_table(summary: dict[str, Any], *, ascii_only: bool = False) -> Group:
+    """Dense against evolved: a title, a table and what there is to know about its figures.
 
     Args:
         summary: as `Result.summary` gives it.
+        ascii_only: write `+-` for the plus-minus sign.
     """
-    paper = summary["protocol"] == "paper"
+    sign = "+-" if ascii_only else "±"
     dense, best = summary["dense"], summary["best"]
-    title = Text(f"{summary['run']}  ({summary['protocol']} protocol)")
-    table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False, min_width=66)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("")
     table.add_column("dense", justify="right")
     table.add_column("evolved", justify="right", style="bold")
-
-    def accuracy(of: dict[str, Any], part: str) -> str:
-        return f"{100 * of[f'{part}_accuracy']:.2f} +- {100 * of[f'{part}_accuracy_std']:.2f}"
-
-    if paper:
-        table.add_row("accuracy on test part, % (paper)", accuracy(dense, "test"), accuracy(best, "test"))
-    else:
-        table.add_row("validation accuracy, %", accuracy(dense, "validation"), accuracy(best, "validation"))
-        table.add_row("test accuracy, %", accuracy(dense, "test"), accuracy(best, "test"))
-    table.add_row(
-        "active neurons",
-        f"{dense['active_neurons']:,} (100 %)",
-        f"{best['active_neurons']:,} ({100 * best['active_share']:.1f} %)",
-    )
-    table.add_row("parameters of the head", f"{dense['parameters']:,}", f"{best['parameters']:,}")
-    table.add_row("multiply-adds of the head", f"{dense['multiply_adds']:,}", f"{best['multiply_adds']:,}")
-    table.caption = Text(_caption(summary))
-    table.caption_justify = "left"
-    return table
-
-
-def _caption(summary: dict[str, Any]) -> str:
-    seeds = summary["best"]["seeds"]
-    rate = summary["evaluations"] / summary["seconds"] if summary["seconds"] else 0.0
-    failed = f", {summary['failed']} failed" if summary["failed"] else ""
-    lines = [
-        f"{summary['evaluations']} evaluations in {summary['seconds']:.1f} s ({rate:.2f} a second){failed}.",
-        f"Accuracies: mean +- standard deviation over {seeds} seeds not used in the search.",
-    ]
     if summary["protocol"] == "paper":
-        lines.append("Paper protocol: the masks were selected on this test part, so these figures")
-        lines.append("are optimistic.")
-    if len(summary["front"]) > 1:
-        lines.append(f"The front has {len(summary['front'])} members; the most accurate in the search is shown.")
+        parts = {"test": "accuracy on the test part, % (paper)"}
+    else:
+        parts = {"validation": "validation accuracy, %", "test": "test accuracy, %"}
+    for part, label in parts.items():
+        table.add_row(label, *(shown_accuracy(of, part, sign) for of in (dense, best)))
+    for objective in summary["objectives"]:
+        name = objective["name"]
+        if name not in _COUNTED:
+            table.add_row(f"{objective['title']} in the search", *(_value(of, name) for of in (dense, best)))
+    table.add_row("active neurons", *(_active(of) for of in (dense, best)))
+    table.add_row("parameters of the head", *(f"{of['parameters']:,}" for of in (dense, best)))
+    table.add_row("multiply-adds of the head", *(f"{of['multiply_adds']:,}" for of in (dense, best)))
+    title = Text(f"{printable(summary['run'])}  ({summary['protocol']} protocol)\n", style="bold")
+    return Group(title, table, Text(f"\n{_caption(summary, sign)}", style="dim"))
+
+
+def shown_accuracy(of: dict[str, Any], part: str, sign: str) -> str:
+    """Accuracy in percent, with its spread where there is more than one seed.
+
+    Args:
+        of: scores, as `dense` and `best` of `Result.summary`.
+        part: `validation` or `test`.
+        sign: between mean and spread.
+    """
+    mean, spread = of[f"{part}_accuracy"], of[f"{part}_accuracy_std"]
+    if mean is None:
+        return "-"
+    return f"{100 * mean:.2f}" + (f" {sign} {100 * spread:.2f}" if of["seeds"] > 1 else "")
+
+
+def _value(of: dict[str, Any], name: str) -> str:
+    value = of["values"][name]
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _active(of: dict[str, Any]) -> str:
+    share = 100 * of["active_share"]
+    return f"{of['active_neurons']:,} ({'100' if share == 100 else f'{share:.1f}'} %)"
+
+
+def _caption(summary: dict[str, Any], sign: str) -> str:
+    count, seconds, seeds = summary["evaluations"], summary["seconds"], summary["best"]["seeds"]
+    failed = f" ({summary['failed']} failed)" if summary["failed"] else ""
+    rate = f", {count / seconds:.1f} a second" if seconds else ""
+    lines = [f"{count} evaluation{'' if count == 1 else 's'}{failed} in {seconds:.1f} s{rate}."]
+    if seeds == 1:
+        lines.append("Accuracies: of one training, with a seed not used in the search.")
+    else:
+        lines.append(f"Accuracies: mean {sign} standard deviation over {seeds} seeds not used in the search.")
+    if summary["protocol"] == "paper":
+        lines.append("Paper protocol: masks were selected on this test part; figures are optimistic.")
+    if len(summary["objectives"]) > 1:
+        size, first = len(summary["front"]), summary["objectives"][0]
+        lines.append(
+            f"The front has {size} member{'' if size == 1 else 's'}; shown is the one with the "
+            f"{'highest' if first['maximize'] else 'lowest'} {first['title']}."
+        )
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from evoprune._types import BoolArray, FloatArray
 from evoprune.errors import EvoPruneError
-from evoprune.study._store import Store
+from evoprune.study._store import Evaluation, Store
 
 STALL_LIMIT = 1000
 """Asks in a row without a new genome after which the search space counts as exhausted."""
@@ -47,6 +47,9 @@ class Progress:
 class Callback(Protocol):
     """Hears of the search; whatever it does cannot change the result."""
 
+    def on_start(self, earlier: Sequence[Evaluation], budget: int) -> None:
+        """Called once before the first batch, with the evaluations of earlier sessions."""
+
     def on_evaluations(self, genomes: BoolArray, values: FloatArray, progress: Progress) -> None:
         """Called after each batch is committed, with genomes `[P, L]` and values `[P, M]`."""
 
@@ -79,14 +82,16 @@ def search(
         store: evaluations so far; new ones are committed to it.
         budget: total number of evaluations, those already stored included.
         batch: genomes that are evaluated and committed at a time.
-        callbacks: told after each committed batch.
+        callbacks: told at the start and after each committed batch.
         should_stop: asked before each batch.
 
     Raises:
         Interrupted: `should_stop` said so.
-        EvoPruneError: every evaluation failed.
+        EvoPruneError: every evaluation of the first ask failed.
     """
-    started, at_start, stalled = time.perf_counter(), len(store), 0
+    for callback in callbacks:
+        callback.on_start(store.evaluations(), budget)
+    started, at_start, stalled, first_ask = time.perf_counter(), len(store), 0, True
     while len(store) < budget:
         genomes = algorithm.ask()
         new = _unknown(genomes, store)
@@ -106,8 +111,12 @@ def search(
             # The rest of this batch is evaluated, and the whole batch told, if the budget is raised.
             return
         known = np.stack([_stored(store, genome) for genome in genomes])
-        if len(new) and np.isnan(known).all() and len(store) == len(new):
-            raise EvoPruneError(f"all of the first {len(new)} evaluations failed: {store.evaluations()[0].error}")
+        if first_ask and np.isnan(known).all():
+            raise EvoPruneError(
+                f"all of the first {len(known)} evaluations failed ({store.evaluations()[0].error}); "
+                "check the features and the recipe's learning rate"
+            )
+        first_ask = False
         algorithm.tell(genomes, known)
         stalled = 0 if len(new) else stalled + 1
         if stalled >= STALL_LIMIT:

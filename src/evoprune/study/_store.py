@@ -15,9 +15,6 @@ Schema (version 1), readable with any SQLite tool:
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -28,6 +25,7 @@ import numpy as np
 from evoprune._types import BoolArray, FloatArray
 from evoprune._version import __version__
 from evoprune.errors import StorageError
+from evoprune.study._sqlite import check, connect, damaged, faults, transaction
 
 SCHEMA_VERSION = 1
 
@@ -110,9 +108,10 @@ class Store:
         self._known: dict[bytes, FloatArray] = {}
         if key is None and (path is None or not path.is_file()):
             raise StorageError(f"{path} is not there; `evoprune run` makes it")
-        with self._faults():
-            self._connection = _connect(path)
+        with faults(self.path):
+            self._connection = connect(path, read_only=key is None)
             try:
+                check(self._connection, path)
                 self.key = self._open(key)
                 if key is not None:
                     # Evaluations that were under way when the process ended are evaluated again.
@@ -132,7 +131,7 @@ class Store:
 
     def start(self, genomes: BoolArray) -> None:
         """Record that genomes `[P, L]` are being evaluated."""
-        with self._faults(), self._transaction():
+        with faults(self.path), transaction(self._connection):
             self._connection.executemany(
                 "INSERT INTO evaluations (id, genome, active, state, recipe) VALUES (?, ?, ?, 'running', ?)",
                 [
@@ -150,7 +149,7 @@ class Store:
             seconds: that the whole batch took.
         """
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        with self._faults(), self._transaction():
+        with faults(self.path), transaction(self._connection):
             for i, row in enumerate(values, start=1):
                 failed = not np.isfinite(row).all()
                 error = self._why_failed(row) if failed else None
@@ -169,45 +168,56 @@ class Store:
 
     def evaluations(self) -> list[Evaluation]:
         """All finished evaluations, in the order of asking."""
-        with self._faults():
+        with faults(self.path):
             by_id: dict[int, dict[str, float]] = {}
             for evaluation, objective, value in self._connection.execute("SELECT * FROM objective_values"):
                 by_id.setdefault(evaluation, {})[objective] = value
             rows = self._connection.execute(
                 "SELECT id, genome, state, seconds, error FROM evaluations WHERE state != 'running' ORDER BY id"
             ).fetchall()
-        return [
-            Evaluation(
-                number,
-                np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=self.key.length).astype(np.bool_),
-                np.array([by_id.get(number, {}).get(o, np.nan) for o in self.key.objectives]),
-                state,
-                seconds,
-                error,
-            )
-            for number, packed, state, seconds, error in rows
-        ]
+        try:
+            return [
+                Evaluation(
+                    number,
+                    self._unpacked(packed),
+                    np.array([by_id.get(number, {}).get(o, np.nan) for o in self.key.objectives], dtype=np.float64),
+                    state,
+                    seconds,
+                    error,
+                )
+                for number, packed, state, seconds, error in rows
+            ]
+        except (TypeError, ValueError) as error:
+            raise damaged(self.path, f"an evaluation cannot be read: {error}") from error
 
     def seconds(self) -> float:
         """Seconds spent on all evaluations."""
-        with self._faults():
+        with faults(self.path):
             (total,) = self._connection.execute("SELECT COALESCE(SUM(seconds), 0) FROM evaluations").fetchone()
         return float(total)
 
     def result(self, name: str) -> Any | None:
         """A result stored earlier (JSON value), or None."""
-        with self._faults():
+        with faults(self.path):
             row = self._connection.execute("SELECT value FROM results WHERE name = ?", (name,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        try:
+            return None if row is None else json.loads(row[0])
+        except (TypeError, ValueError) as error:
+            raise damaged(self.path, f"its result {name!r} cannot be read: {error}") from error
 
     def set_result(self, name: str, value: Any) -> None:
         """Store a result (a JSON value), replacing an earlier one of that name."""
-        with self._faults(), self._transaction():
+        with faults(self.path), transaction(self._connection):
             self._connection.execute("INSERT OR REPLACE INTO results VALUES (?, ?)", (name, json.dumps(value)))
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def _unpacked(self, packed: bytes) -> BoolArray:
+        if len(packed) != -(-self.key.length // 8):
+            raise ValueError(f"a genome of {len(packed)} bytes, for {self.key.length} bits")
+        return np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=self.key.length).astype(np.bool_)
 
     def _why_failed(self, row: FloatArray) -> str:
         bad = [f"{o} = {v}" for o, v in zip(self.key.objectives, row, strict=True) if not np.isfinite(v)]
@@ -228,16 +238,17 @@ class Store:
             )
         try:
             stored = StudyKey(int(meta["length"]), tuple(json.loads(meta["objectives"])), meta["fingerprint"])
-        except (KeyError, ValueError) as error:
-            raise StorageError(f"{self.path} is damaged: its table `meta` lacks {error}") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise damaged(self.path, f"its table `meta` cannot be read: {error!r}") from error
         if key is not None and key != stored:
             raise StorageError(
-                f"{self.path} was made from other features or settings; give another --output folder, or delete it"
+                f"{self.path} was made from other features or settings (have images been added or changed?); "
+                "give another --output folder, or delete that one"
             )
         return stored
 
     def _create(self, key: StudyKey) -> None:
-        with self._transaction():
+        with transaction(self._connection):
             for statement in _SCHEMA.strip().split(";\n"):
                 self._connection.execute(statement)
             self._connection.executemany(
@@ -250,29 +261,3 @@ class Store:
                     ("objectives", json.dumps(key.objectives)),
                 ],
             )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
-
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StorageError(f"{self.path} cannot be used: {error}") from error
-
-
-def _connect(path: Path | None) -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:" if path is None else path, isolation_level=None, timeout=30)
-    connection.execute("PRAGMA foreign_keys = ON")
-    if path is not None:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-    return connection

@@ -1,7 +1,7 @@
 """Training: recipes, and the engine that trains a batch of candidates."""
 
-from evoprune.training._population import TrainedCandidate, TrainingSet, train_population
-from evoprune.training._recipe import FAST, PAPER, RECIPES, EarlyStopping, Recipe, get_recipe
+from evoprune.training._population import TrainedCandidate, Trainer, TrainingSet, train_population
+from evoprune.training._recipe import FAST, PAPER, RECIPES, EarlyStopping, Recipe, fastest_precision, get_recipe
 
 __all__ = [
     "FAST",
@@ -10,7 +10,9 @@ __all__ = [
     "EarlyStopping",
     "Recipe",
     "TrainedCandidate",
+    "Trainer",
     "TrainingSet",
+    "fastest_precision",
     "get_recipe",
     "train_population",
 ]

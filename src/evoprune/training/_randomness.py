@@ -1,8 +1,9 @@
 """Every random number of a training, as a function of its seed alone.
 
-Nothing here depends on the candidate: all candidates of a seed share initial weights,
-the order of batches and the dropout draws (common random numbers), at the full size of
-the head. A candidate takes the entries of the parts it has on.
+All candidates of a seed share initial weights, drawn at the full size of the head (a
+candidate takes the entries of the parts it has on), and the order of batches: common
+random numbers. Dropout is drawn for the active parts alone; candidates with equally many
+share it.
 """
 
 from __future__ import annotations
@@ -31,10 +32,19 @@ def batch_order(rows: int, seed: int, epoch: int) -> IntArray:
     return np.random.default_rng([seed, _ORDER, epoch]).permutation(rows)
 
 
-def dropout_bytes(rows: int, width: int, seed: int, epoch: int, layer: int) -> ByteArray:
-    """Uniform bytes `[rows, width]`, by position in the epoch; a unit is kept where its byte >= 256 p."""
-    generator = np.random.default_rng([seed, _DROPOUT, epoch, layer])
-    return np.frombuffer(generator.bytes(rows * width), dtype=np.uint8).reshape(rows, width)
+def chunk_rows(batch_size: int) -> int:
+    """Rows of an epoch that are gathered at a time: whole batches, about 4096 rows."""
+    return batch_size * max(1, 4096 // batch_size)
+
+
+def dropout_bytes(rows: int, active: int, seed: int, layer: int) -> ByteArray:
+    """Uniform bytes `[rows, active]` for the places of a chunk; a unit is kept where its byte >= 256 p.
+
+    They are drawn once a training: the order of the rows is new in every epoch, so that
+    a row meets another draw each time.
+    """
+    generator = np.random.default_rng([seed, _DROPOUT, layer])
+    return np.frombuffer(bytearray(generator.bytes(rows * active)), dtype=np.uint8).reshape(rows, active)
 
 
 def dropout_threshold(rate: float, active: int, width: int) -> int:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from evoprune._types import Float32Array, IntArray
+from evoprune._types import BoolArray, Float32Array, IntArray
 from evoprune.heads import Head, Structure
-from evoprune.training._randomness import batch_order, dropout_bytes, dropout_threshold, initial_matrices
+from evoprune.training._randomness import batch_order, chunk_rows, dropout_bytes, dropout_threshold, initial_matrices
 from evoprune.training._recipe import Recipe
 
 
@@ -71,18 +71,16 @@ def train_reference(
     parameters = [*weights, bias]
     optimizer = _optimizer(parameters, recipe)
     thresholds = _dropout_thresholds(structure, recipe)
+    keep = [
+        None if not t else torch.from_numpy(_keep(len(X), layer, t, recipe, seed, i)).to(dtype) / (1 - t / 256)
+        for i, (layer, t) in enumerate(zip((structure.inputs, *structure.hidden), thresholds, strict=True))
+    ]
 
     steps = recipe.epochs * -(-len(X) // recipe.batch_size)
     step, epoch, best, best_epoch = 0, 0, float("inf"), 0
     best_weights = [p.detach().clone() for p in parameters]
     for epoch in range(1, recipe.epochs + 1):
         order = torch.from_numpy(batch_order(len(X), seed, epoch))
-        keep = [
-            torch.from_numpy(dropout_bytes(len(X), layer.size, seed, epoch, i) >= t).to(dtype) / (1 - t / 256)
-            if t
-            else None
-            for i, (layer, t) in enumerate(zip((structure.inputs, *structure.hidden), thresholds, strict=True))
-        ]
         total = 0.0
         for start in range(0, len(X), recipe.batch_size):
             rows = order[start : start + recipe.batch_size]
@@ -120,6 +118,15 @@ def _forward(
             batch = batch * drop
         batch = batch @ (weight * mask)
     return batch + bias
+
+
+def _keep(rows: int, layer: BoolArray, threshold: int, recipe: Recipe, seed: int, number: int) -> BoolArray:
+    """Which units each place of an epoch keeps `[rows, units]`; units that are off count as dropped."""
+    chunk = min(rows, chunk_rows(recipe.batch_size))
+    drawn = dropout_bytes(chunk, int(layer.sum()), seed, number) >= threshold
+    keep = np.zeros((rows, layer.size), dtype=np.bool_)
+    keep[:, layer] = np.resize(drawn, (rows, drawn.shape[1]))
+    return keep
 
 
 def _optimizer(parameters: list[Tensor], recipe: Recipe) -> torch.optim.Optimizer:

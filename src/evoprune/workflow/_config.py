@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,14 +11,10 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evoprune._files import write_atomic
-from evoprune.errors import ConfigError, StorageError
+from evoprune.errors import ConfigError
 from evoprune.search import SearchOptions
 from evoprune.training import FAST, Recipe
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from evoprune.workflow._toml import problems, read_toml
 
 _NOT_IDENTITY = {"evaluations", "batch"}
 """Settings that may change when a run is continued: they do not change any evaluation."""
@@ -104,7 +99,7 @@ def make_config(**settings: Any) -> RunConfig:
     try:
         return RunConfig(**settings)
     except ValidationError as error:
-        raise ConfigError(_sentence(error)) from error
+        raise ConfigError(problems(error)) from error
 
 
 def read_config(path: Path) -> RunConfig:
@@ -112,29 +107,9 @@ def read_config(path: Path) -> RunConfig:
 
     Raises:
         StorageError: the file cannot be read.
-        ConfigError: it is not TOML, or a setting is unknown or out of range.
+        ConfigError: it is not TOML, or a setting is missing, unknown or out of range.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"{path} cannot be read: {error}; name the folder of a run") from error
-    try:
-        return RunConfig(**tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {_sentence(error)}") from error
-
-
-def _sentence(error: ValidationError) -> str:
-    parts = []
-    for problem in error.errors():
-        name = ".".join(map(str, problem["loc"])) or "settings"
-        if problem["type"] == "extra_forbidden":
-            parts.append(f"setting {name!r} is unknown")
-        else:
-            parts.append(f"{name} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
-    return "; ".join(parts)
+    return read_toml(path, RunConfig)
 
 
 def _without_none(value: Any) -> Any:

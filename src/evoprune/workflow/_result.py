@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evoprune._types import BoolArray
-from evoprune.model import Model
-from evoprune.objectives import Objective
-from evoprune.study import Evaluation
+
+if TYPE_CHECKING:
+    from evoprune.model import Model
+    from evoprune.objectives import Objective
+    from evoprune.study import Evaluation
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ class Result:
             "evaluations": self.evaluations,
             "failed": self.failed,
             "seconds": round(self.seconds, 3),
+            "objectives": [{"name": o.name, "title": o.title, "maximize": o.maximize} for o in self.objectives],
             "dense": _scores(self.dense),
             "best": _scores(self.best),
             "front": [
@@ -130,7 +133,14 @@ class Result:
 
 def _scores(solution: Solution) -> dict[str, Any]:
     scores = {} if solution.scores is None else asdict(solution.scores)
-    return {"id": solution.id, **scores}
+    return {"id": solution.id, **{name: _finite(value) for name, value in scores.items()}}
+
+
+def _finite(value: Any) -> Any:
+    """The value for JSON, which has no NaN: None for a figure that a diverged training does not have."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def spread(values: list[float]) -> tuple[float, float]:

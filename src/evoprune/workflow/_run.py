@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
+from evoprune._version import __version__
 from evoprune.backbones import load_backbone
-from evoprune.data import ImageSet, load_images, parse_dataset_csv
-from evoprune.errors import ConfigError, StorageError
+from evoprune.data import ImageSet, load_images, parse_dataset_csv, partition
+from evoprune.errors import ConfigError, EvoPruneError
 from evoprune.features import Features, Progress, extract, from_feature_file
-from evoprune.study import Callback, Store
+from evoprune.heads import Head, parse_encoding
+from evoprune.objectives import get_objectives
+from evoprune.search import create
+from evoprune.study import Callback, Interrupted
 from evoprune.workflow._config import RunConfig
 from evoprune.workflow._result import Result
 from evoprune.workflow._run_folder import RunFolder
 from evoprune.workflow._study import Study
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,23 +32,26 @@ class Listeners:
     Attributes:
         extraction: called with images done and to do.
         notify: called with a sentence worth knowing.
-        features: called once the features are there.
-        callbacks: told after each committed batch of evaluations.
+        study: called once the features are there, before the search.
+        callbacks: told at the start of the search and after each committed batch of evaluations.
         should_stop: asked before each batch.
+        report: called with the trainings done and to do for the report, after the search.
     """
 
     extraction: Progress | None = None
     notify: Callable[[str], None] | None = None
-    features: Callable[[Features], None] | None = None
+    study: Callable[[Study], None] | None = None
     callbacks: Sequence[Callback] = ()
     should_stop: Callable[[], bool] = lambda: False
+    report: Callable[[int, int], None] | None = None
 
 
 def load_features(config: RunConfig, listeners: Listeners = Listeners()) -> Features:
     """The features that a configuration names: from a feature file, or extracted from images.
 
     Raises:
-        ConfigError: the features were given from Python and cannot be loaded again.
+        ConfigError: the features were given from Python and cannot be loaded again; or folds that
+            the data set does not have are asked for.
         DataError, BackboneError, StorageError: as for `extract` and `from_feature_file`.
     """
     if config.kind == "arrays":
@@ -52,13 +61,46 @@ def load_features(config: RunConfig, listeners: Listeners = Listeners()) -> Feat
         )
     if config.kind == "features":
         return from_feature_file(config.data, seed=config.seed)
-    return extract(
-        load_image_set(config),
+    images = load_image_set(config)
+    # Said now rather than after minutes of extraction.
+    partition(
+        images.divisions,
+        images.labels,
+        protocol=config.protocol,
+        folds=config.folds,
+        held_out=config.held_out,
+        seed=config.seed,
+    )
+    heard = _Extraction(listeners)
+    features = extract(
+        images,
         load_backbone(config.backbone or "tiny", config.weights),
         skip_broken=config.skip_broken,
-        progress=listeners.extraction,
-        notify=listeners.notify,
+        progress=heard.progress,
+        notify=heard.notify,
     )
+    logger.info(
+        "features: %d image(s) went through backbone %s, the others were cached", heard.computed, config.backbone
+    )
+    return features
+
+
+class _Extraction:
+    """Passes on what is heard of an extraction, and keeps it for the log."""
+
+    def __init__(self, listeners: Listeners) -> None:
+        self.listeners = listeners
+        self.computed = 0
+
+    def progress(self, done: int, total: int) -> None:
+        self.computed = done
+        if self.listeners.extraction is not None:
+            self.listeners.extraction(done, total)
+
+    def notify(self, sentence: str) -> None:
+        logger.warning("%s", sentence)
+        if self.listeners.notify is not None:
+            self.listeners.notify(sentence)
 
 
 def load_image_set(config: RunConfig) -> ImageSet:
@@ -73,58 +115,56 @@ def execute(config: RunConfig, folder: RunFolder, listeners: Listeners = Listene
 
     Raises:
         StorageError: the folder is in use, damaged, or cannot be written to.
-        ConfigError: it holds a run with other settings; the differences are listed.
+        ConfigError: a setting is unknown or does not fit the others; or the folder holds a run
+            with other settings, and the differences are listed.
+        DataError, BackboneError: the data or the backbone cannot be had.
         Interrupted: `should_stop` said so; everything evaluated is stored.
     """
+    _check_names(config)
     with folder.locked():
         folder.claim(config)
-        features = load_features(config, listeners)
-        if listeners.features is not None:
-            listeners.features(features)
-        study = Study.from_config(features, config, folder)
-        return study.run_locked(callbacks=listeners.callbacks, should_stop=listeners.should_stop)
+        with _withdrawn_if_refused(folder), folder.logging():
+            logger.info("evoprune %s, process %d: %s in %s", __version__, os.getpid(), config.data, folder.path)
+            study = Study.from_config(_logged_features(config, listeners), config, folder)
+            if listeners.study is not None:
+                listeners.study(study)
+            return study.run_locked(
+                callbacks=listeners.callbacks, should_stop=listeners.should_stop, on_report=listeners.report
+            )
 
 
-@dataclass(frozen=True)
-class RunStatus:
-    """Where a run stands, read from its folder alone.
-
-    Attributes:
-        folder: the run's folder.
-        config: its configuration.
-        evaluations: finished evaluations.
-        summary: the result as JSON object, or None before the run is complete.
-    """
-
-    folder: RunFolder
-    config: RunConfig
-    evaluations: int
-    summary: dict[str, Any] | None
-
-
-def read_status(folder: RunFolder) -> RunStatus:
-    """Where the run in a folder stands. May be called while another process writes to it.
+def _check_names(config: RunConfig) -> None:
+    """Refuse unknown names, and settings that do not go together on any data, before a folder is made.
 
     Raises:
-        StorageError: there is no run, or it is damaged.
+        ConfigError: there are such settings.
     """
-    config = folder.existing_config()
-    if not folder.store.is_file():
-        return RunStatus(folder, config, 0, None)
-    store = Store(folder.store)
+    parse_encoding(config.encoding, Head(*config.head), width=1, classes=2)
+    maximize = tuple(objective.maximize for objective in get_objectives(config.objectives))
+    create(config.algorithm, length=1, maximize=maximize, seed=config.seed, options=config.search)
+
+
+@contextmanager
+def _withdrawn_if_refused(folder: RunFolder) -> Iterator[None]:
+    """Leave no run behind where the data, the backbone or a setting was refused."""
     try:
-        summary = store.result("summary")
-        # A result of fewer evaluations is that of the run before it was extended.
-        current = summary is not None and summary["evaluations"] == len(store)
-        return RunStatus(folder, config, len(store), summary if current else None)
-    except (json.JSONDecodeError, TypeError, KeyError) as error:
-        raise StorageError(f"{folder.store} is damaged: its result cannot be read ({error!r})") from error
-    finally:
-        store.close()
+        yield
+    except Interrupted:
+        raise
+    except EvoPruneError:
+        folder.withdraw()
+        raise
 
 
-def find_runs(root: Path) -> list[RunFolder]:
-    """The run folders directly below a folder, by name."""
-    if not root.is_dir():
-        return []
-    return [RunFolder(path) for path in sorted(root.iterdir()) if (path / "config.toml").is_file()]
+def _logged_features(config: RunConfig, listeners: Listeners) -> Features:
+    features = load_features(config, listeners)
+    logger.info(
+        "features: %s, %d rows, %d features, %d classes, %d unreadable image(s) left out, %d duplicate(s)",
+        features.name,
+        len(features.y),
+        features.width,
+        features.classes,
+        len(features.broken),
+        features.duplicates,
+    )
+    return features

@@ -13,15 +13,20 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from evoprune.errors import ConfigError, StorageError
-from evoprune.workflow._config import RunConfig, read_config
+from evoprune.errors import ConfigError, EvoPruneError, StorageError
+from evoprune.study import verify
+
+if TYPE_CHECKING:
+    from evoprune.workflow._config import RunConfig
 
 
 class RunFolder:
@@ -40,45 +45,65 @@ class RunFolder:
         self.convergence = self.path / "convergence.png"
         self.log = self.path / "log.txt"
 
-    def existing_config(self) -> RunConfig:
-        """The configuration of a run that was started earlier.
+    def require(self) -> None:
+        """Check that there is a run here.
 
         Raises:
-            StorageError: there is no run here.
+            StorageError: there is none.
         """
         if not self.config.is_file():
             raise StorageError(
                 f"{self.path} holds no run (config.toml is missing); `evoprune list` shows the runs there are"
             )
+
+    def existing_config(self) -> RunConfig:
+        """The configuration of a run that was started earlier.
+
+        Raises:
+            StorageError: there is no run here.
+            ConfigError: its configuration is damaged.
+        """
+        from evoprune.workflow._config import read_config  # noqa: PLC0415
+
+        self.require()
         return read_config(self.config)
 
     def claim(self, config: RunConfig) -> None:
         """Make the folder the home of a configuration, or check that it is already.
 
         Raises:
-            ConfigError: it holds a run with other settings; the differences are listed.
-            StorageError: it cannot be written to.
+            ConfigError: it holds evaluations of other settings; the differences are listed.
+            StorageError: it cannot be written to, or what is stored is damaged.
         """
-        if self.config.exists():
-            differences = read_config(self.config).differences(config)
+        if self.store.exists():
+            verify(self.store)
+            if not self.config.exists():
+                raise StorageError(
+                    f"{self.path} holds a study but no config.toml; restore that file or give another --output folder"
+                )
+            differences = self.existing_config().differences(config)
             if differences:
                 raise ConfigError(
                     f"{self.path} holds a run with other settings ({'; '.join(differences)}); "
                     "give another --output folder, or the settings of that run"
                 )
-        elif self.store.exists():
-            raise StorageError(
-                f"{self.path} holds a study but no config.toml; restore that file or give another --output folder"
-            )
         config.write(self.config)
+
+    def withdraw(self) -> None:
+        """Take back a claim under which nothing could be evaluated."""
+        if not self.store.exists():
+            for path in (self.config, self.log):
+                path.unlink(missing_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process.
+        """Hold the run for this process; a folder in which no run came to be is removed.
 
         Raises:
             StorageError: another process holds it (it is named), or the folder cannot be written to.
         """
+        if self.path.exists() and not self.path.is_dir():
+            raise StorageError(f"{self.path} is a file, not a folder; give another --output folder")
         owner = self.path / "owner.txt"
         lock = FileLock(self.path / "run.lock")
         try:
@@ -90,29 +115,72 @@ class RunFolder:
                 f"{self.path} is in use by {who}; wait for it, or give another --output folder"
             ) from None
         except OSError as error:
-            raise StorageError(
-                f"{self.path} cannot be written to: {error.strerror}; give another --output folder"
-            ) from error
+            raise self._unwritable(error) from error
         try:
-            now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-            owner.write_text(f"process {os.getpid()} on {socket.gethostname()}, since {now}\n", encoding="utf-8")
+            try:
+                owner.write_text(_this_process(), encoding="utf-8")
+            except OSError as error:
+                raise self._unwritable(error) from error
             yield
-            owner.unlink(missing_ok=True)
         finally:
+            owner.unlink(missing_ok=True)
             lock.release()
+            if not self.config.exists():
+                with suppress(OSError):
+                    Path(lock.lock_file).unlink(missing_ok=True)
+                    self.path.rmdir()
+
+    def _unwritable(self, error: OSError) -> StorageError:
+        return StorageError(
+            f"{self.path} cannot be written to: {error.strerror or error}; give another --output folder"
+        )
 
     @contextmanager
     def logging(self) -> Iterator[None]:
-        """Append what evoprune logs to `log.txt`."""
-        handler = logging.FileHandler(self.log, encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        """Append what evoprune logs to `log.txt`, and at its end why it ended early.
+
+        Raises:
+            StorageError: the file cannot be written to.
+        """
+        try:
+            handler = _LogFile(self.log, encoding="utf-8", errors="backslashreplace")
+        except OSError as error:
+            raise StorageError(
+                f"{self.log} cannot be written: {error.strerror or error}; give another --output folder"
+            ) from error
+        formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+        formatter.converter = time.gmtime
+        handler.setFormatter(formatter)
         logger = logging.getLogger("evoprune")
         level = logger.level
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
         try:
             yield
+        except (EvoPruneError, KeyboardInterrupt) as error:
+            logger.warning("stopped: %s", str(error) or "interrupted")
+            raise
+        except Exception:
+            logger.exception("stopped by a defect of evoprune")
+            raise
         finally:
             logger.setLevel(level)
             logger.removeHandler(handler)
             handler.close()
+
+
+class _LogFile(logging.FileHandler):
+    """A log whose own failure (a full disk) is not worth a traceback: what matters is in the store."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Go on without the line."""
+
+    def close(self) -> None:
+        """Close the file, whether or not the rest of it can be written."""
+        with suppress(OSError):
+            super().close()
+
+
+def _this_process() -> str:
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return f"process {os.getpid()} on {socket.gethostname()}, since {now}\n"

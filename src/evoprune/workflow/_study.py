@@ -5,32 +5,29 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from evoprune._types import BoolArray
-from evoprune.data import Fold, Protocol, partition
+from evoprune.data import Protocol, partition
 from evoprune.errors import EvoPruneError
 from evoprune.features import Features
-from evoprune.heads import Head, Structure, default_head, parse_encoding
-from evoprune.model import Model
-from evoprune.objectives import accuracy_score, get_objectives
+from evoprune.heads import Head, default_head, parse_encoding
+from evoprune.model import Model, is_whole
+from evoprune.objectives import get_objectives
 from evoprune.problem import Problem
 from evoprune.report import write_convergence, write_history
 from evoprune.search import Algorithm, SearchOptions, best_index, create, non_dominated, ranking
 from evoprune.study import Callback, Evaluation, Store, StudyKey, search
-from evoprune.training import Recipe, TrainedCandidate, TrainingSet, get_recipe, train_population
+from evoprune.training import Recipe, TrainingSet, get_recipe
 from evoprune.workflow._config import RunConfig, make_config
-from evoprune.workflow._result import Result, Scores, Solution, spread
+from evoprune.workflow._result import Result, Scores, Solution
 from evoprune.workflow._run_folder import RunFolder
+from evoprune.workflow._scorer import SEEDS_A_RUN, Scorer
 
 logger = logging.getLogger(__name__)
-
-_SEEDS_A_RUN = 10_000
-_FIRST_REPORT_SEED = 5_000
 
 
 class Study:
@@ -117,12 +114,13 @@ class Study:
             seed=config.seed,
         )
         self.problem = Problem(
-            self._training_set(self.partition.search),
+            TrainingSet(features.X, features.y, features.classes, self.partition.search),
             self.encoding,
             config.recipe,
             get_objectives(config.objectives),
-            seed=config.seed * _SEEDS_A_RUN,
+            seed=config.seed * SEEDS_A_RUN,
         )
+        self.scorer = Scorer(features, self.partition, self.problem, config)
         # Made here so that settings that do not fit are refused before anything is computed.
         self._new_algorithm()
 
@@ -132,6 +130,7 @@ class Study:
         *,
         callbacks: Sequence[Callback] = (),
         should_stop: Callable[[], bool] = lambda: False,
+        on_report: Callable[[int, int], None] | None = None,
     ) -> Result:
         """Search until `evaluations` genomes have been evaluated in all, then measure on the test part.
 
@@ -139,8 +138,9 @@ class Study:
 
         Args:
             evaluations: the total, those of earlier sessions included; 200 by default, as published.
-            callbacks: told after each committed batch.
+            callbacks: told at the start and after each committed batch.
             should_stop: asked before each batch.
+            on_report: called with the trainings done and to do for the report, after the search.
 
         Raises:
             Interrupted: `should_stop` said so; everything evaluated is stored.
@@ -149,31 +149,41 @@ class Study:
         """
         if evaluations is not None:
             self.config = make_config(**{**dict(self.config), "evaluations": evaluations})
-        with nullcontext() if self.folder is None else self.folder.locked():
-            if self.folder is not None:
-                self.folder.claim(self.config)
-            return self.run_locked(callbacks=callbacks, should_stop=should_stop)
+        if self.folder is None:
+            return self.run_locked(callbacks=callbacks, should_stop=should_stop, on_report=on_report)
+        with self.folder.locked():
+            self.folder.claim(self.config)
+            with self.folder.logging():
+                return self.run_locked(callbacks=callbacks, should_stop=should_stop, on_report=on_report)
 
     def run_locked(
-        self, *, callbacks: Sequence[Callback] = (), should_stop: Callable[[], bool] = lambda: False
+        self,
+        *,
+        callbacks: Sequence[Callback] = (),
+        should_stop: Callable[[], bool] = lambda: False,
+        on_report: Callable[[int, int], None] | None = None,
     ) -> Result:
         """As `run`, for a caller that has locked and claimed the folder already."""
-        with nullcontext() if self.folder is None else self.folder.logging():
-            store = self._open_store()
-            try:
-                logger.info("search: %d of %d evaluations are stored", len(store), self.config.evaluations)
-                search(
-                    self._new_algorithm(),
-                    self.problem.evaluate,
-                    store,
-                    budget=self.config.evaluations,
-                    batch=self.config.batch,
-                    callbacks=tuple(callbacks),
-                    should_stop=should_stop,
-                )
-                return self._conclude(store)
-            finally:
-                store.close()
+        store = self._open_store()
+        try:
+            logger.info(
+                "search: %d of %d evaluations are stored; %s",
+                len(store),
+                self.config.evaluations,
+                self.partition.description,
+            )
+            search(
+                self._new_algorithm(),
+                self.problem.evaluate,
+                store,
+                budget=self.config.evaluations,
+                batch=self.config.batch,
+                callbacks=tuple(callbacks),
+                should_stop=should_stop,
+            )
+            return self._conclude(store, on_report)
+        finally:
+            store.close()
 
     def _open_store(self) -> Store:
         fingerprint = hashlib.sha256(f"{self.config.identity()} {self.features.digest}".encode()).hexdigest()
@@ -192,10 +202,7 @@ class Study:
             options=self.config.search,
         )
 
-    def _training_set(self, folds: tuple[Fold, ...]) -> TrainingSet:
-        return TrainingSet(self.features.X, self.features.y, self.features.classes, folds)
-
-    def _conclude(self, store: Store) -> Result:
+    def _conclude(self, store: Store, on_report: Callable[[int, int], None] | None) -> Result:
         """Choose, retrain, read the test part once, and write the run's files."""
         evaluations = store.evaluations()
         complete = [e for e in evaluations if e.state == "complete"]
@@ -203,26 +210,11 @@ class Study:
             raise EvoPruneError(
                 f"none of the {len(evaluations)} evaluations succeeded; the first: {evaluations[0].error}"
             )
+        failed = len(evaluations) - len(complete)
+        logger.info("search: %d evaluations, %d of them failed, %.1f s", len(evaluations), failed, store.seconds())
         front = self._front(complete)
         best = front[0]
-        stored = store.result("scores")
-        if stored is None or stored["evaluations"] != len(evaluations) or stored["best"]["id"] != best.id:
-            logger.info(
-                "report: the dense head and evaluation %d are retrained with %d seeds",
-                best.id,
-                self.config.report_seeds,
-            )
-            dense, chosen, model = self._measure(best)
-            if self.folder is not None:
-                model.save(self.folder.model)
-            stored = {
-                "evaluations": len(evaluations),
-                "dense": asdict(dense),
-                "best": {"id": best.id, **asdict(chosen)},
-            }
-            store.set_result("scores", stored)
-        names = {field.name for field in fields(Scores)}
-        dense, chosen = (Scores(**{k: v for k, v in stored[of].items() if k in names}) for of in ("dense", "best"))
+        dense, chosen = self._stored_scores(store, best) or self._new_scores(store, best, on_report)
         result = Result(
             run=self.features.name if self.folder is None else str(self.folder.path),
             protocol=self.config.protocol,
@@ -230,16 +222,59 @@ class Study:
             dense=Solution(0, self.encoding.dense_genome(), dense.values, dense, self.build),
             front=(replace(best, scores=chosen), *front[1:]),
             evaluations=len(evaluations),
-            failed=len(evaluations) - len(complete),
+            failed=failed,
             seconds=store.seconds(),
             history=tuple(evaluations),
             objectives=self.problem.objectives,
         )
-        store.set_result("summary", result.summary())
         if self.folder is not None:
             write_history(self.folder.history, evaluations, self.problem.objectives)
-            write_convergence(self.folder.convergence, evaluations, self.problem.objectives, self.config.protocol)
+            write_convergence(
+                self.folder.convergence,
+                evaluations,
+                self.problem.objectives,
+                protocol=self.config.protocol,
+                dense=dense.values,
+            )
+        # Last, because a run with a summary is complete.
+        store.set_result("summary", result.summary())
+        logger.info(
+            "result: test accuracy %.4f with %d active neurons, %.4f with all %d (%s protocol)",
+            chosen.test_accuracy,
+            chosen.active_neurons,
+            dense.test_accuracy,
+            dense.active_neurons,
+            self.config.protocol,
+        )
         return result
+
+    def _stored_scores(self, store: Store, best: Solution) -> tuple[Scores, Scores] | None:
+        """Scores of the dense and the chosen head where an earlier session measured them and left the model."""
+        stored = store.result("scores")
+        try:
+            if stored is None or stored["best"].pop("id") != best.id:
+                return None
+            scores = Scores(**stored["dense"]), Scores(**stored["best"])
+        except (AttributeError, KeyError, TypeError):
+            logger.warning("the stored scores cannot be read and are measured again")
+            return None
+        if self.folder is not None and not is_whole(self.folder.model):
+            logger.warning("the model in %s is missing or damaged and is trained again", self.folder.model)
+            return None
+        return scores
+
+    def _new_scores(
+        self, store: Store, best: Solution, on_report: Callable[[int, int], None] | None
+    ) -> tuple[Scores, Scores]:
+        """Measure the dense and the chosen head, keep the model, then the scores."""
+        logger.info(
+            "report: the dense head and evaluation %d are retrained with %d seed(s)", best.id, self.config.report_seeds
+        )
+        dense, chosen, model = self.scorer.measure(best, on_report)
+        if self.folder is not None:
+            model.save(self.folder.model)
+        store.set_result("scores", {"dense": asdict(dense), "best": {"id": best.id, **asdict(chosen)}})
+        return dense, chosen
 
     def _front(self, complete: list[Evaluation]) -> list[Solution]:
         """The front, the chosen member first: best in the first objective, ties by fewer active neurons."""
@@ -259,90 +294,9 @@ class Study:
             for e in members
         ]
 
-    def _measure(self, best: Solution) -> tuple[Scores, Scores, Model]:
-        """Scores of the dense and the chosen head, and the chosen model."""
-        genomes = (self.encoding.dense_genome(), best.genome)
-        structures = [self.encoding.decode(genome) for genome in genomes]
-        validation = self._train(structures, self.partition.search)
-        # The one place that reads the test part.
-        report = validation if self.config.protocol == "paper" else self._train(structures, self.partition.report)
-        dense_values = self.problem.evaluate(genomes[0][None])[0]
-        values = (dict(zip(self.config.objectives, map(float, dense_values), strict=True)), best.values)
-        dense, chosen = (
-            self._scores(genome, value, on_validation, on_test)
-            for genome, value, on_validation, on_test in zip(genomes, values, validation, report, strict=True)
-        )
-        return dense, chosen, self._model(report[1])
-
-    def _scores(
-        self,
-        genome: BoolArray,
-        values: dict[str, float],
-        validation: TrainedCandidate,
-        report: TrainedCandidate,
-    ) -> Scores:
-        validation_mean, validation_std = spread(self._accuracies(validation, self.partition.search))
-        test_mean, test_std = spread(self._accuracies(report, self.partition.report))
-        head = report.heads[0][0]
-        return Scores(
-            values=values,
-            validation_accuracy=validation_mean,
-            validation_accuracy_std=validation_std,
-            test_accuracy=test_mean,
-            test_accuracy_std=test_std,
-            seeds=self.config.report_seeds,
-            active_neurons=int(genome.sum()),
-            active_share=float(genome.mean()),
-            parameters=head.parameters,
-            multiply_adds=head.multiply_adds,
-        )
-
-    def _accuracies(self, trained: TrainedCandidate, folds: tuple[Fold, ...]) -> list[float]:
-        """Accuracy of each seed, mean over folds."""
-        return [
-            float(
-                np.mean(
-                    [
-                        accuracy_score(trained.logits[f][s], self.features.y[fold.evaluate])
-                        for f, fold in enumerate(folds)
-                    ]
-                )
-            )
-            for s in range(self.config.report_seeds)
-        ]
-
-    def _train(self, structures: list[Structure], folds: tuple[Fold, ...]) -> list[TrainedCandidate]:
-        first = self.config.seed * _SEEDS_A_RUN + _FIRST_REPORT_SEED
-        seeds = range(first, first + self.config.report_seeds)
-        return train_population(
-            self._training_set(folds),
-            structures,
-            head=self.encoding.head,
-            recipe=self.config.recipe,
-            seeds=seeds,
-        )
-
     def build(self, genome: BoolArray) -> Model:
         """The model of a genome `[L]`: trained on all rows that are not test rows, with the first report seed."""
-        first = self.config.seed * _SEEDS_A_RUN + _FIRST_REPORT_SEED
-        (trained,) = train_population(
-            self._training_set(self.partition.report[:1]),
-            [self.encoding.decode(genome)],
-            head=self.encoding.head,
-            recipe=self.config.recipe,
-            seeds=[first],
-        )
-        return self._model(trained)
-
-    def _model(self, trained: TrainedCandidate) -> Model:
-        about = {
-            "data": self.features.name,
-            "protocol": self.config.protocol,
-            "encoding": self.config.encoding,
-            "recipe": self.config.recipe.name,
-            "seed": self.config.seed,
-        }
-        return Model(trained.heads[0][0], self.features.class_names, self.features.backbone, about)
+        return self.scorer.build(genome)
 
 
 def default_algorithm(objectives: Sequence[str]) -> str:

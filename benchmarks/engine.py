@@ -1,0 +1,190 @@
+"""The training engine against the plain loop, and how its cost grows.
+
+    python benchmarks/engine.py [--quick] [--features F.npz] [--json OUT]
+
+Every figure is a ratio within one run, the median of several repeats:
+
+    paper_speedup       `paper` recipe, candidates at 50 % active: plain loop / engine, a candidate (>= 8)
+    search_ratio        `fast` recipe, 200 evaluations / one plain-loop evaluation of 600 epochs (<= 0.5)
+    flop_fraction       `fast` recipe, FLOP/s on compact sizes / peak of torch.mm, same precision (>= 0.3)
+    active_cost         `fast` recipe, 10 % active / 100 % active (<= 0.25)
+    search_overhead     everything but training, share of a 200-evaluation run (<= 0.05)
+
+Without `--features`, random features of the size of sign_digits (1651 x 1280) are used.
+`--growth` adds the tables over images, features and candidates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from evoprune import Study
+from evoprune.data import Fold
+from evoprune.features import Features, from_arrays, from_feature_file
+from evoprune.heads import Head, Structure, parse_encoding
+from evoprune.training import Recipe, Trainer, TrainingSet, get_recipe
+from plain_loop import train as train_plain
+
+EPOCHS = 600
+HEAD = Head(512)
+
+
+def median_seconds(work: Callable[[], object], repeats: int) -> float:
+    """Median wall-clock seconds of some work, after one run that does not count."""
+    work()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def random_features(rows: int, width: int, classes: int = 10) -> Features:
+    """Non-negative features with some signal, as a pooled ReLU layer gives them."""
+    rng = np.random.default_rng(0)
+    y = np.arange(rows) % classes
+    centres = rng.normal(scale=0.5, size=(classes, width)).astype(np.float32)
+    X = np.maximum(rng.standard_normal((rows, width), dtype=np.float32) + centres[y], 0)
+    test = max(rows // 5, 2 * classes)
+    return from_arrays(X, y, X[:test], y[:test], name="random")
+
+
+def training_set(features: Features) -> TrainingSet:
+    """Train on the training part, evaluate on the test part."""
+    division = features.divisions[0]
+    return TrainingSet(features.X, features.y, features.classes, (Fold(division.train, division.test),))
+
+
+def candidates(features: Features, share: float, count: int) -> list[Structure]:
+    """Random masks of exactly one share of the features."""
+    plan = parse_encoding("features", HEAD, width=features.width, classes=features.classes)
+    rng = np.random.default_rng(int(1000 * share))
+    genomes = np.zeros((count, plan.length), dtype=bool)
+    for genome in genomes:
+        genome[rng.permutation(plan.length)[: round(share * plan.length)]] = True
+    return [plan.decode(genome) for genome in genomes]
+
+
+def engine_seconds(features: Features, recipe: Recipe, share: float, count: int, repeats: int) -> float:
+    """Median seconds a candidate."""
+    trainer = Trainer(training_set(features), HEAD, recipe)
+    structures = candidates(features, share, count)
+    return median_seconds(lambda: trainer.train(structures, [0]), repeats) / count
+
+
+def plain_epoch_seconds(features: Features, epochs: int, repeats: int) -> float:
+    """Median seconds an epoch of the plain loop at 50 % active."""
+    rows = features.divisions[0].train
+    X, y = torch.from_numpy(features.X[rows]), torch.from_numpy(features.y[rows])
+    mask = torch.from_numpy(candidates(features, 0.5, 1)[0].inputs)
+    return median_seconds(lambda: train_plain(X, y, features.classes, mask, epochs), repeats) / epochs
+
+
+def peak_flops(precision: str) -> float:
+    """FLOP/s of a large square matrix product on all threads."""
+    n = 2048
+    a, b = (torch.randn(n, n).to(getattr(torch, precision)) for _ in range(2))
+    return 2 * n**3 / min(median_seconds(lambda: torch.mm(a, b), 3) for _ in range(3))
+
+
+def counted_flops(features: Features, recipe: Recipe, share: float) -> float:
+    """Floating-point operations of one candidate's training: products forward and backward, compact sizes."""
+    rows, inputs, units = len(features.divisions[0].train), round(share * features.width), HEAD.hidden[0]
+    return recipe.epochs * rows * 2.0 * (2 * inputs * units + 3 * units * features.classes)
+
+
+def search_run(features: Features, evaluations: int) -> tuple[float, float]:
+    """Wall-clock seconds of a whole run in a run folder, and those spent in training."""
+    inside = 0.0
+    train = Trainer.train
+
+    def timed(self: Trainer, *args: object, **kwargs: object) -> object:
+        nonlocal inside
+        started = time.perf_counter()
+        try:
+            return train(self, *args, **kwargs)  # type: ignore[arg-type]
+        finally:
+            inside += time.perf_counter() - started
+
+    with tempfile.TemporaryDirectory() as folder:
+        Trainer.train = timed  # type: ignore[assignment,method-assign]
+        try:
+            started = time.perf_counter()
+            Study(features, head=HEAD, output=Path(folder) / "run").run(evaluations)
+            return time.perf_counter() - started, inside
+        finally:
+            Trainer.train = train  # type: ignore[method-assign]
+
+
+def growth(features_of: Callable[[int, int], Features], *, quick: bool) -> dict[str, dict[str, float]]:
+    """Seconds a candidate (`fast`, 50 % active) over images, features and candidates."""
+    recipe = get_recipe("fast")
+    images = (1_000, 10_000) if quick else (1_000, 10_000, 100_000)
+    widths = (512, 2048) if quick else (512, 2048, 8192)
+    counts = (1, 30) if quick else (1, 30, 300)
+    return {
+        "images": {str(n): engine_seconds(features_of(n, 1280), recipe, 0.5, 4, 1) for n in images},
+        "features": {str(d): engine_seconds(features_of(1651, d), recipe, 0.5, 4, 3) for d in widths},
+        "candidates": {str(p): engine_seconds(features_of(1651, 1280), recipe, 0.5, p, 1) for p in counts},
+    }
+
+
+def main() -> None:
+    """Measure, print a table, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="smaller, within a minute")
+    parser.add_argument("--features", type=Path)
+    parser.add_argument("--growth", action="store_true")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    features = from_feature_file(args.features) if args.features else random_features(2062, 1280)
+    repeats, epochs, count, evaluations = (3, 4, 6, 40) if args.quick else (5, 20, 30, 200)
+    paper = get_recipe("paper").model_copy(update={"epochs": epochs, "early_stopping": {"patience": epochs + 1}})
+    paper = Recipe(**paper.model_dump())
+    fast = get_recipe("fast")
+
+    plain = plain_epoch_seconds(features, epochs, repeats)
+    engine = engine_seconds(features, paper, 0.5, count, repeats) / epochs
+    half = engine_seconds(features, fast, 0.5, count, repeats)
+    tenth, full = (engine_seconds(features, fast, share, count, repeats) for share in (0.1, 1.0))
+    peak = peak_flops(fast.precision)
+    runs = [search_run(features, evaluations) for _ in range(1 if args.quick else 3)]
+    total = statistics.median(run[0] for run in runs)
+    training = statistics.median(run[1] for run in runs)
+    figures = {
+        "paper_speedup": plain / engine,
+        "search_ratio": total * (200 / evaluations) / (plain * EPOCHS),
+        "flop_fraction": counted_flops(features, fast, 0.5) / half / peak,
+        "active_cost": tenth / full,
+        "search_overhead": 1 - training / total,
+    }
+    bounds = {"paper_speedup": ">= 8", "search_ratio": "<= 0.5", "flop_fraction": ">= 0.3", "active_cost": "<= 0.25",
+              "search_overhead": "<= 0.05"}  # fmt: skip
+    rows = len(features.divisions[0].train)
+    print(f"{torch.get_num_threads()} threads, {fast.precision}, {rows} x {features.width} features")
+    print(f"plain loop {1000 * plain:.1f} ms an epoch, engine {1000 * engine:.2f} ms an epoch and candidate (paper)")
+    print(f"fast: {1000 * half:.0f} ms a candidate at 50 %; {evaluations} evaluations in {total:.1f} s")
+    print(f"peak of torch.mm: {peak / 1e9:.0f} GFLOP/s")
+    print(f"{'figure':18s}{'value':>10s}   bound")
+    for name, value in figures.items():
+        print(f"{name:18s}{value:10.3f}   {bounds[name]}")
+    tables = growth(random_features, quick=args.quick) if args.growth else {}
+    for what, table in tables.items():
+        for size, seconds in table.items():
+            print(f"{what:12s}{int(size):>9,d}  {seconds:8.3f} s a candidate")
+    if args.json:
+        args.json.write_text(json.dumps({**figures, "growth": tables}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""SQLite: opening a file, transactions, and what is said when something is wrong with it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from evoprune.errors import StorageError
+
+
+def connect(path: Path | None, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open a file in autocommit mode; the one place that does.
+
+    Args:
+        path: the file; None for a database in memory.
+        read_only: change nothing, not even where the file lies in a folder that cannot be written to.
+
+    Raises:
+        sqlite3.Error: it cannot be opened, or is no database.
+    """
+    if path is not None and read_only:
+        return _connect_to_read(path)
+    connection = sqlite3.connect(":memory:" if path is None else path, isolation_level=None, timeout=30)
+    statements = ["PRAGMA foreign_keys = ON"]
+    if path is not None:
+        statements += ["PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL"]
+    return _executed(connection, statements)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what happens within, or nothing of it.
+
+    Raises:
+        sqlite3.Error: it could not be committed.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # SQLite has ended the transaction itself where the disk is full.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def faults(path: Path | None) -> Iterator[None]:
+    """Turn what SQLite says about a file into a sentence.
+
+    Raises:
+        StorageError: the file is damaged, or cannot be read or written now.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StorageError(
+            f"{path or 'the study in memory'} cannot be used ({error}); mend that (free space, permission to write, "
+            "no other program that holds it) and run the same command again: what is evaluated is kept"
+        ) from error
+    except sqlite3.Error as error:
+        raise damaged(path, str(error)) from error
+
+
+def check(connection: sqlite3.Connection, path: Path | None) -> None:
+    """Find damage before anything is computed with what is left.
+
+    Raises:
+        StorageError: the file is damaged.
+    """
+    (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if verdict != "ok":
+        raise damaged(path, " ".join(str(verdict).split()))
+    # SQLite takes what is missing of the last page for zeros; pages may still stand in the log beside the file.
+    if path is not None and not _size(path.with_name(f"{path.name}-wal")):
+        query = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+        (expected,) = connection.execute(query).fetchone()
+        if _size(path) < expected:
+            raise damaged(path, "it has been cut short")
+
+
+def verify(path: Path) -> None:
+    """Check a file without opening what is in it.
+
+    Raises:
+        StorageError: it is damaged, or cannot be read.
+    """
+    with faults(path), closing(connect(path, read_only=True)) as connection:
+        check(connection, path)
+
+
+def damaged(path: Path | None, why: str) -> StorageError:
+    """The error for a file whose contents are not what was written."""
+    return StorageError(f"{path} is damaged ({why}); put a copy of it in its place, or delete it to search anew")
+
+
+def _size(path: Path) -> int:
+    """Size of a file in bytes, 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    where = f"{path.resolve().as_uri()}?mode=ro"
+    look = ["SELECT COUNT(*) FROM sqlite_master"]
+    try:
+        return _executed(sqlite3.connect(where, isolation_level=None, timeout=30, uri=True), look)
+    except sqlite3.OperationalError:
+        # In a folder that cannot be written to, the index of the write-ahead log cannot be made;
+        # nobody writes there, so that the file may be taken as it is.
+        return _executed(sqlite3.connect(f"{where}&immutable=1", isolation_level=None, uri=True), look)
+
+
+def _executed(connection: sqlite3.Connection, statements: Sequence[str]) -> sqlite3.Connection:
+    """The connection after these statements; closed where one fails."""
+    try:
+        for statement in statements:
+            connection.execute(statement)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
