@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -55,29 +58,34 @@ def process(*arguments: str | Path, cwd: Path | None = None, **changes: str) -> 
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
-Run = Callable[..., Outcome]
-
-
-@pytest.fixture
-def evoprune(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Run a command in this process, in an empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    for console in (OUT, ERR):
-        monkeypatch.setattr(console, "_width", 80)
-
-    def run(*arguments: str | Path) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["evoprune", *map(str, arguments)])
-        capsys.readouterr()
+def here(*arguments: str | Path, **changes: str) -> Outcome:
+    """Run a command in this process, with some environment variables changed."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["evoprune", *map(str, arguments)]),
+        mock.patch.dict(os.environ, changes),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
         try:
             main()
         except SystemExit as end:
             status = end.code if isinstance(end.code, int) else 1
         else:
             status = 0
-        captured = capsys.readouterr()
-        return Outcome(status, captured.out, captured.err)
+    return Outcome(status, out.getvalue(), err.getvalue())
 
-    return run
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def evoprune(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run a command in this process, in an empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    for console in (OUT, ERR):
+        monkeypatch.setattr(console, "_width", 80)
+    return here
 
 
 def refused(outcome: Outcome) -> str:
@@ -126,7 +134,7 @@ def blobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(blobs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on the feature file; not to be changed."""
     folder = tmp_path_factory.mktemp("finished") / "run"
-    assert process("run", "--features", blobs, *SMALL, "-o", folder).status == 0
+    assert here("run", "--features", blobs, *SMALL, "-o", folder).status == 0
     return folder
 
 
@@ -135,5 +143,5 @@ def pictures_run(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """A finished run on the pictures with the bundled backbone; not to be changed."""
     folder = tmp_path_factory.mktemp("pictures") / "run"
     cache = str(tmp_path_factory.getbasetemp() / "cache")
-    assert process("run", pictures, *SMALL, "-o", folder, EVOPRUNE_CACHE=cache).status == 0
+    assert here("run", pictures, *SMALL, "-o", folder, EVOPRUNE_CACHE=cache).status == 0
     return folder

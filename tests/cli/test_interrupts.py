@@ -16,16 +16,16 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from .conftest import SMALL, command, environment, process, refused
+from .conftest import SMALL, command, environment, here, process, refused
 
-LONG = ("--head", "8", "--epochs", "80", "-n", "60", "--population", "8", "--report-seeds", "2", "--batch", "1")
+LONG = ("--head", "8", "--epochs", "120", "-n", "60", "--population", "8", "--report-seeds", "2", "--batch", "1")
 """Settings of a run that takes some seconds, with many commits."""
 
 
 @pytest.fixture(scope="session")
 def undisturbed(blobs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    assert process("run", "--features", blobs, *LONG, "-o", folder).status == 0
+    assert here("run", "--features", blobs, *LONG, "-o", folder).status == 0
     return contents_of(folder)
 
 
@@ -81,7 +81,7 @@ def kill_and_resume(blobs, folder, kills, delay):
             killed += child.poll() is None
             child.send_signal(signal.SIGKILL)
             child.wait()
-    assert process("run", "--features", blobs, *LONG, "-o", folder).status == 0
+    assert here("run", "--features", blobs, *LONG, "-o", folder).status == 0
     return killed
 
 
@@ -90,7 +90,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path, blobs, undisturbed):
 
     def in_the_search(child):
         wait_for(child, "read once")
-        time.sleep(moments.uniform(0, 1.0))
+        time.sleep(moments.uniform(0, 0.7))
 
     assert kill_and_resume(blobs, tmp_path / "run", 3, in_the_search) == 3
     assert contents_of(tmp_path / "run") == undisturbed
@@ -173,6 +173,7 @@ def test_a_full_disk_loses_nothing(evoprune, small_disk, tmp_path, blobs, left):
     outcome = evoprune("-q", "run", *arguments, "-o", small_disk / "run")
     said = refused(outcome)
     assert str(small_disk / "run") in said
+    assert re.search("No space left|is full|disk I/O error", said)
     filler.unlink()
     assert evoprune("run", *arguments, "-o", small_disk / "run").status == 0
     assert contents_of(small_disk / "run") == contents_of(tmp_path / "run")

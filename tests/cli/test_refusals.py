@@ -178,8 +178,8 @@ def test_a_refused_command_can_be_corrected(evoprune, tmp_path, blobs):
     assert evoprune("run", "--features", blobs, *SMALL, "-o", "run").status == 0
 
 
-def test_refusals_in_a_process_of_their_own(tmp_path, blobs):
-    for arguments in (["run", "nowhere"], ["run", "-b", "resnt50"], ["show", "nowhere"], ["predict", "nowhere", "x"]):
+def test_refusals_in_a_process_of_their_own(tmp_path):
+    for arguments in (["run", "nowhere"], ["show", "nowhere"], ["predict", "nowhere", "x"]):
         refused(process(*arguments, cwd=tmp_path))
 
 

@@ -39,22 +39,22 @@ def accept_any_text() -> None:
 def say(sentence: str) -> None:
     """A sentence about what is going on; silent with `--quiet`."""
     if not SETTINGS.quiet:
-        _print(ERR, Text(printable(sentence)))
+        _print(ERR, Text(_lines(sentence)))
 
 
 def warn(sentence: str) -> None:
     """A sentence that the user should read even with `--quiet`."""
-    _print(ERR, Text.assemble(("warning: ", "yellow"), printable(sentence)))
+    _print(ERR, Text.assemble(("warning: ", "yellow"), _lines(sentence)))
 
 
 def fail(sentence: str) -> None:
     """The sentence that the program ends with."""
-    _print(ERR, Text(f"evoprune: {printable(sentence)}"))
+    _print(ERR, Text(f"evoprune: {_lines(sentence)}"))
 
 
 def tell(sentence: str) -> None:
     """A sentence that is a result."""
-    _print(OUT, Text(printable(sentence)))
+    _print(OUT, Text(_lines(sentence)))
 
 
 def print_json(value: Any) -> None:
@@ -65,6 +65,11 @@ def print_json(value: Any) -> None:
 def count(number: int, noun: str) -> str:
     """`1 image`, `2 images`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _lines(text: str) -> str:
+    """Printable text that keeps its line breaks: some errors list files."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _print(console: Console, text: Text) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from evoprune.cli._console import warn
-from evoprune.cli._run import RUNS, AsJson, Output, absolute_backbone, start
+from evoprune.cli._run import PRECISION, RUNS, AsJson, Output, absolute_backbone, changed_recipe, start
 from evoprune.errors import ConfigError
 
 
@@ -23,6 +23,7 @@ def legacy(
     weights: Annotated[Path | None, typer.Option(help="File with the backbone's weights.")] = None,
     recipe: Annotated[str, typer.Option(help="paper, as published, or fast.")] = "paper",
     epochs: Annotated[int | None, typer.Option(help="Change the recipe's number of epochs.")] = None,
+    precision: Annotated[str | None, typer.Option(help=PRECISION)] = None,
     protocol: Annotated[str, typer.Option(help="paper (fitness on the test part), as published, or nested.")] = "paper",
     evaluations: Annotated[
         int | None, typer.Option("--evaluations", "-n", help="Instead of the number in the file.")
@@ -40,7 +41,6 @@ def legacy(
     """
     from evoprune.backbones import load_backbone
     from evoprune.data import MultiObjectiveSearch, parse_dataset_csv, parse_search_csv
-    from evoprune.training import get_recipe
     from evoprune.workflow import make_config
 
     line = parse_search_csv(search)
@@ -55,7 +55,6 @@ def legacy(
     network = absolute_backbone(backbone)
     width = load_backbone(network, weights).width
     genetic = line.genetic
-    changes: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     config = make_config(
         data=str(dataset.resolve()),
         kind="published",
@@ -64,7 +63,7 @@ def legacy(
         skip_broken=skip_broken,
         head=line.hidden_for(width),
         encoding=line.encoding_for(width),
-        recipe={**get_recipe(recipe).model_dump(), **changes},
+        recipe=changed_recipe(recipe, epochs=epochs, precision=precision),
         search={
             "population": genetic.population,
             "selection": genetic.selection,

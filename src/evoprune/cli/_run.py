@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Run folder [default: runs/NAME].")]
+PRECISION = "Of the large products: float32, or bfloat16 [default: bfloat16 where the processor has it]."
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 
@@ -51,6 +53,7 @@ def run(
     recipe: Annotated[str, typer.Option(help="How candidates are trained: fast, or paper.")] = "fast",
     epochs: Annotated[int | None, typer.Option(help="Change the recipe's number of epochs.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Seeds that fitness is averaged over [default: 1].")] = None,
+    precision: Annotated[str | None, typer.Option(help=PRECISION)] = None,
     algorithm: Annotated[
         str | None,
         typer.Option("--algorithm", "-a", help="genetic, nsga2, random [default: as published]."),
@@ -83,7 +86,6 @@ def run(
       evoprune run --features embeddings.npz --objectives accuracy,active
     """
     from evoprune.heads import default_head
-    from evoprune.training import get_recipe
     from evoprune.workflow import default_algorithm, make_config
 
     if data is not None and features is not None:
@@ -91,8 +93,6 @@ def run(
     if features is not None and (backbone is not None or weights is not None):
         raise ConfigError("a feature file needs no backbone; leave --backbone and --weights out")
     names = [name.strip() for name in objectives.split(",") if name.strip()]
-    changes = {"epochs": epochs, "seeds": seeds}
-    base = get_recipe(recipe)
     settings: dict[str, Any] = {
         "population": population,
         "selection": selection,
@@ -106,7 +106,7 @@ def run(
         skip_broken=skip_broken,
         head=default_head(encoding).hidden if head is None else _numbers(head, int, "--head"),
         encoding=encoding,
-        recipe={**base.model_dump(), **{k: v for k, v in changes.items() if v is not None}},
+        recipe=changed_recipe(recipe, epochs=epochs, seeds=seeds, precision=precision),
         objectives=names,
         algorithm=algorithm or default_algorithm(names),
         search={k: v for k, v in settings.items() if v is not None},
@@ -172,6 +172,17 @@ def start(config: RunConfig, output: Path, *, as_json: bool) -> None:
         OUT.print(result_table(summary, ascii_only=OUT.options.ascii_only))
         if not SETTINGS.quiet:
             tell(f"Run folder: {output}")
+
+
+def changed_recipe(name: str, **changes: int | str | None) -> dict[str, Any]:
+    """The settings of a named recipe with some of them changed; its name then says so."""
+    from evoprune.training import get_recipe
+
+    recipe = get_recipe(name).model_dump()
+    changed = {key: value for key, value in changes.items() if value is not None and value != recipe[key]}
+    if changed.keys() - {"precision", "seeds"}:
+        changed["name"] = f"{name}, changed"
+    return {**recipe, **changed}
 
 
 def default_name(config: RunConfig) -> str:

@@ -38,7 +38,8 @@ def result_table(summary: dict[str, Any], *, ascii_only: bool = False) -> Group:
         name = objective["name"]
         if name not in _COUNTED:
             table.add_row(f"{objective['title']} in the search", *(_value(of, name) for of in (dense, best)))
-    table.add_row("active neurons", *(_active(of) for of in (dense, best)))
+    pruned = "connections" if summary["encoding"].startswith("connections") else "neurons"
+    table.add_row(f"active {pruned}", *(_active(of) for of in (dense, best)))
     table.add_row("parameters of the head", *(f"{of['parameters']:,}" for of in (dense, best)))
     table.add_row("multiply-adds of the head", *(f"{of['multiply_adds']:,}" for of in (dense, best)))
     title = Text(f"{printable(summary['run'])}  ({summary['protocol']} protocol)\n", style="bold")

@@ -75,7 +75,7 @@ def check(connection: sqlite3.Connection, path: Path | None) -> None:
     if verdict != "ok":
         raise damaged(path, " ".join(str(verdict).split()))
     # SQLite takes what is missing of the last page for zeros; pages may still stand in the log beside the file.
-    if path is not None and not _size(path.with_name(f"{path.name}-wal")):
+    if path is not None and not _size(_log(path)):
         query = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
         (expected,) = connection.execute(query).fetchone()
         if _size(path) < expected:
@@ -107,13 +107,17 @@ def _size(path: Path) -> int:
 
 def _connect_to_read(path: Path) -> sqlite3.Connection:
     where = f"{path.resolve().as_uri()}?mode=ro"
-    look = ["SELECT COUNT(*) FROM sqlite_master"]
-    try:
-        return _executed(sqlite3.connect(where, isolation_level=None, timeout=30, uri=True), look)
-    except sqlite3.OperationalError:
-        # In a folder that cannot be written to, the index of the write-ahead log cannot be made;
-        # nobody writes there, so that the file may be taken as it is.
-        return _executed(sqlite3.connect(f"{where}&immutable=1", isolation_level=None, uri=True), look)
+    if not _log(path).exists():
+        # Nobody writes to it. SQLite would make an empty log all the same, leave it behind, and refuse
+        # to read where none can be made; so it is told that the file does not change.
+        where += "&immutable=1"
+    connection = sqlite3.connect(where, isolation_level=None, timeout=30, uri=True)
+    return _executed(connection, ["SELECT COUNT(*) FROM sqlite_master"])
+
+
+def _log(path: Path) -> Path:
+    """Where SQLite keeps what has been committed but is not in the file yet."""
+    return path.with_name(f"{path.name}-wal")
 
 
 def _executed(connection: sqlite3.Connection, statements: Sequence[str]) -> sqlite3.Connection:

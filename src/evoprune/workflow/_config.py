@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from evoprune._files import write_atomic
 from evoprune.errors import ConfigError
@@ -66,6 +66,15 @@ class RunConfig(BaseModel):
     report_seeds: int = Field(default=5, ge=1, le=1000)
     evaluations: int = Field(default=200, ge=1)
     batch: int = Field(default=10, ge=1)
+
+    @field_validator("data", "backbone", "weights")
+    @classmethod
+    def _can_be_written(cls, value: str | None) -> str | None:
+        try:
+            (value or "").encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError("bytes of this path are no UTF-8 text; rename it, or give a link to it") from error
+        return value
 
     def to_toml(self) -> str:
         """As TOML text; settings that are None are left out."""

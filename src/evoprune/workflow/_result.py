@@ -86,6 +86,7 @@ class Result:
     Attributes:
         run: the run's folder or name.
         protocol: `nested` or `paper`.
+        encoding: what the bits of a genome mean.
         best: the chosen head (highest fitness; of several objectives, of the front the first
             objective's best), ties broken by fewer active neurons.
         dense: the head that is not pruned.
@@ -99,6 +100,7 @@ class Result:
 
     run: str
     protocol: str
+    encoding: str
     best: Solution
     dense: Solution
     front: tuple[Solution, ...]
@@ -113,6 +115,7 @@ class Result:
         return {
             "run": self.run,
             "protocol": self.protocol,
+            "encoding": self.encoding,
             "evaluations": self.evaluations,
             "failed": self.failed,
             "seconds": round(self.seconds, 3),

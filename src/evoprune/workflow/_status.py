@@ -86,7 +86,7 @@ def read_status(folder: RunFolder) -> RunStatus:
 
 def _is_whole(summary: Any) -> bool:
     """Whether a stored result has the parts that `Result.summary` gives it; one that has not is made again."""
-    wanted = {"run", "protocol", "evaluations", "failed", "seconds", "objectives", "dense", "best", "front"}
+    wanted = {"run", "protocol", "encoding", "evaluations", "failed", "seconds", "objectives", "dense", "best", "front"}
     scores = {field.name for field in fields(Scores)}
     return (
         isinstance(summary, dict)

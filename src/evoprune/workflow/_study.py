@@ -218,6 +218,7 @@ class Study:
         result = Result(
             run=self.features.name if self.folder is None else str(self.folder.path),
             protocol=self.config.protocol,
+            encoding=self.config.encoding,
             best=replace(best, scores=chosen),
             dense=Solution(0, self.encoding.dense_genome(), dense.values, dense, self.build),
             front=(replace(best, scores=chosen), *front[1:]),
