@@ -44,7 +44,8 @@ def test_every_single_objective_line_runs_with_folds(evoprune, tmp_path, two_fol
     assert ("active connections" if encoding == "connections" else "active neurons") in run.out
     config = read_config(tmp_path / "runs" / "CORALS-configGA-1" / "config.toml")
     assert (config.encoding, config.head, config.protocol, config.seed) == (encoding, head, "paper", 1)
-    assert (config.recipe.name, config.search.population) == ("paper", 30)
+    # With other epochs it is not the published recipe, and is not called so.
+    assert (config.recipe.name, config.search.population) == ("paper, changed", 30)
     assert (config.search.selection, config.search.crossover, config.search.initial_density) == search
 
 
@@ -54,7 +55,7 @@ def test_the_numbers_of_the_files_are_the_default(evoprune, tmp_path, monkeypatc
     (tmp_path / "configGA.csv").write_text("30,2048,512,512,0.07,300,1,1,7,0\n")
     assert evoprune("legacy", two_folders, "configGA.csv", "3", "-b", "tiny").status == 0
     ((config, output),) = started
-    assert (config.evaluations, config.seed, config.recipe.epochs) == (300, 3, 600)
+    assert (config.evaluations, config.seed, config.recipe.name, config.recipe.epochs) == (300, 3, "paper", 600)
     assert output.parts == ("runs", "CORALS-configGA-3")
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
+
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
@@ -14,6 +20,9 @@ from evoprune.training._prepare import standardization
 QUICK = FAST.model_copy(update={"epochs": 4, "batch_size": 32})
 SGD = Recipe(optimizer="sgd", learning_rate=1e-2, batch_size=32, epochs=4, early_stopping={"patience": 2})
 
+MIXED = QUICK.model_copy(update={"precision": "bfloat16"})
+"""Trained by the compiled kernel where there is one and the head allows it."""
+
 
 def candidates(encoding, head, count=5):
     plan = parse_encoding(encoding, head, width=20, classes=3)
@@ -21,7 +30,7 @@ def candidates(encoding, head, count=5):
     return [plan.decode(rng.random(plan.length) < share) for share in np.linspace(0.05, 1, count)]
 
 
-@pytest.mark.parametrize("recipe", [QUICK, SGD], ids=["adam", "sgd"])
+@pytest.mark.parametrize("recipe", [QUICK, SGD, MIXED], ids=["adam", "sgd", "bfloat16"])
 @pytest.mark.parametrize(
     ("encoding", "head"), [("features", Head(16)), ("both", Head(16, 8)), ("connections", Head(16))]
 )
@@ -81,3 +90,29 @@ def test_progress_counts_every_training(task):
     )
     assert seen[-1] == (12, 12)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+@pytest.mark.parametrize("recipe", [QUICK, MIXED], ids=["float32", "bfloat16"])
+def test_the_number_of_threads_changes_nothing(task, recipe):
+    structures = candidates("features", Head(16))
+    before = torch.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            results.append(train_population(task, structures, head=Head(16), recipe=recipe, seeds=[0]))
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert all(x[0].tobytes() == y[0].tobytes() for x, y in zip(a.logits, b.logits, strict=True))
+
+
+def test_an_interrupt_ends_all_trainings_at_once(task):
+    recipe = SGD.model_copy(update={"epochs": 100_000, "early_stopping": None})
+    started = time.perf_counter()
+    timer = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        train_population(task, candidates("features", Head(16)), head=Head(16), recipe=recipe, seeds=[0])
+    assert time.perf_counter() - started < 5

@@ -109,10 +109,11 @@ class Trainer:
             }
             try:
                 while waiting:
-                    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                    # With a time limit, so that an interrupt is heard on every system.
+                    done, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
                     for future in done:
                         results[waiting.pop(future)] = future.result()
-                    if on_progress is not None:
+                    if done and on_progress is not None:
                         on_progress(len(results), len(keys))
             except BaseException:
                 # An interrupt or a failure: what is under way ends within one chunk of rows.
