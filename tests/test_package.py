@@ -297,7 +297,7 @@ def test_the_wheel_holds_what_the_package_needs(tmp_path):
         metadata = archive.read(f"evoprune-{evoprune.__version__}.dist-info/METADATA").decode()
         weights = archive.getinfo("evoprune/backbones/weights/tiny.safetensors").file_size
         scripts = archive.read(f"evoprune-{evoprune.__version__}.dist-info/entry_points.txt").decode()
-    assert {"evoprune/py.typed", "evoprune/backbones/weights/tiny.json"} <= names
+    assert {"evoprune/py.typed", "evoprune/backbones/weights/tiny.json", "evoprune/training/_kernel.c"} <= names
     assert weights < 1_500_000
     assert {f"evoprune/{path.relative_to(PACKAGE).as_posix()}" for path in MODULES} <= names
     assert not [name for name in names if "__pycache__" in name or name.startswith(("tests", "src"))]

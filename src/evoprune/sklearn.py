@@ -35,7 +35,7 @@ class _EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
-        hidden: Sequence[int] = (512,),
+        hidden: int | Sequence[int] = (512,),
         objective: str = "accuracy",
         recipe: str | Recipe = "fast",
         evaluations: int = 200,
@@ -77,7 +77,9 @@ class _EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
         labels = labels.astype(np.int64)
         parts = partition([Division(rows, rows[:0])], labels, folds=self.folds, seed=seed)
         recipe = get_recipe(self.recipe)
-        encoding = parse_encoding(self.encoding, Head(*self.hidden), width=X.shape[1], classes=len(self.classes_))
+        encoding = parse_encoding(
+            self.encoding, Head(*np.atleast_1d(self.hidden)), width=X.shape[1], classes=len(self.classes_)
+        )
         data = TrainingSet(X, labels, len(self.classes_), parts.search)
         problem = Problem(data, encoding, recipe, get_objectives([self.objective]), seed=seed)
         algorithm = create("genetic", length=encoding.length, maximize=problem.maximize, seed=seed)
@@ -135,7 +137,7 @@ class EvoPruneClassifier(ClassifierMixin, _EvoPruneEstimator):  # type: ignore[m
     def __init__(
         self,
         *,
-        hidden: Sequence[int] = (512,),
+        hidden: int | Sequence[int] = (512,),
         encoding: str = "features",
         objective: str = "accuracy",
         recipe: str | Recipe = "fast",

@@ -104,7 +104,7 @@ def test_the_log_says_what_happened(pictures_run, finished):
     for line in (
         "features: 30 image(s) went through backbone tiny",
         "features: pictures, 30 rows, ",
-        "search: 0 of 12 evaluations are stored; fitness on the given validation part",
+        "search: 0 of 12 evaluations are stored; fitness on the validation part",
         "search: 12 evaluations, 0 of them failed",
         "report: the dense head and evaluation",
         "result: test accuracy",

@@ -112,8 +112,8 @@ def test_descriptions_say_what_the_fitness_is():
     labels, one = data_set([30, 30])
     _, given = data_set([30, 30], validation=True)
     _, many = data_set([30, 30], folds=2)
-    assert "25% of the training images" in partition(one, labels).description
-    assert "given validation part" in partition(given, labels).description
+    assert "25% of the training rows" in partition(one, labels).description
+    assert "on the validation part" in partition(given, labels).description
     assert "mean over 3 inner folds" in partition(one, labels, folds=3).description
     assert "the test part of fold 1 is read once" in partition(many, labels, held_out=1).description
     assert "selected on it" in partition(one, labels, protocol="paper").description

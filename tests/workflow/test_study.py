@@ -167,3 +167,13 @@ def test_inner_folds_average_over_folds(features, quick):
     assert len(result.history) == 8
     counts = np.array([e.values[0] for e in result.history]) * 3 * 70
     assert np.allclose(counts, counts.round(), atol=1e-6)
+
+
+def test_more_report_seeds_measure_again_without_searching_again(features, quick, tmp_path, monkeypatch):
+    first = ep.Study(features, head=ep.Head(8), recipe=quick, search=SMALL, report_seeds=2, output=tmp_path / "run")
+    first = first.run(10)
+    monkeypatch.setattr("evoprune.study._store.Store.start", lambda *a: pytest.fail("searched again"))
+    again = ep.Study(features, head=ep.Head(8), recipe=quick, search=SMALL, report_seeds=4, output=tmp_path / "run")
+    again = again.run(10)
+    assert (first.best.scores.seeds, again.best.scores.seeds) == (2, 4)
+    assert table(first) == table(again)

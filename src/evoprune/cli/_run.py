@@ -35,7 +35,9 @@ def run(
     ] = None,
     backbone: Annotated[
         str | None,
-        typer.Option("--backbone", "-b", help="tiny, resnet50, densenet121, vgg19, timm:NAME, onnx:FILE."),
+        typer.Option(
+            "--backbone", "-b", help="tiny, resnet50, densenet121, vgg19, timm:NAME, onnx:FILE [default: tiny]."
+        ),
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="File with the backbone's weights.")] = None,
     encoding: Annotated[
@@ -199,9 +201,10 @@ def describe(features: Features) -> str:
     if first.validation is not None:
         parts.insert(1, f"{len(first.validation)} validation")
     folds = f", {len(features.divisions)} folds" if len(features.divisions) > 1 else ""
+    network = "" if features.backbone is None else f" of {Path(features.backbone.name).name}"
     return (
         f"{features.name}: {count(len(features.y), 'row')} ({', '.join(parts)}{folds}), "
-        f"{features.classes} classes, {count(features.width, 'feature')}"
+        f"{features.classes} classes, {count(features.width, 'feature')}{network}"
     )
 
 

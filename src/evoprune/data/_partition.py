@@ -104,10 +104,10 @@ def partition(
         how = f"mean over {folds} inner folds"
     elif division.validation is not None:
         search = (Fold(division.train, division.validation),)
-        how = "on the given validation part"
+        how = "on the validation part"
     else:
         search = (_validation_split(division.train, labels, seed),)
-        how = f"on a validation part ({VALIDATION_SHARE:.0%} of the training images)"
+        how = f"on a validation part ({VALIDATION_SHARE:.0%} of the training rows)"
     held = f" of fold {held_out}" if len(divisions) > 1 else ""
     return Partition("nested", search, report, f"fitness {how}; the test part{held} is read once, after the search")
 

@@ -37,6 +37,9 @@ class Features:
     broken: tuple[BrokenImage, ...] = field(default=())
     duplicates: int = 0
 
+    def __repr__(self) -> str:
+        return f"Features({self.name!r}: {len(self.y)} rows, {self.width} features, {self.classes} classes)"
+
     @property
     def width(self) -> int:
         """D, the number of features."""

@@ -54,6 +54,13 @@ class Model:
     backbone: Backbone | None = None
     about: dict[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        network = None if self.backbone is None else self.backbone.name
+        read = f"{self.head.inputs.size} of {self.head.width} features"
+        return (
+            f"Model({len(self.class_names)} classes, {read}, {self.head.parameters:,} parameters, backbone {network!r})"
+        )
+
     def probabilities(self, X: Float32Array) -> FloatArray:
         """Class probabilities `[N, C]` of features `[N, D]`.
 

@@ -79,6 +79,10 @@ def _caption(summary: dict[str, Any], sign: str) -> str:
         lines.append("Accuracies: of one training, with a seed not used in the search.")
     else:
         lines.append(f"Accuracies: mean {sign} standard deviation over {seeds} seeds not used in the search.")
+    if broken := summary.get("broken"):
+        lines.append(f"{broken} unreadable image{' was' if broken == 1 else 's were'} left out.")
+    if twins := summary.get("duplicates"):
+        lines.append(f"{twins} test image{' stands' if twins == 1 else 's stand'} in the training part too.")
     if summary["protocol"] == "paper":
         lines.append("Paper protocol: masks were selected on this test part; figures are optimistic.")
     if len(summary["objectives"]) > 1:

@@ -16,7 +16,7 @@ from evoprune.search import SearchOptions
 from evoprune.training import FAST, Recipe
 from evoprune.workflow._toml import problems, read_toml
 
-_NOT_IDENTITY = {"evaluations", "batch"}
+_NOT_IDENTITY = {"evaluations", "batch", "report_seeds"}
 """Settings that may change when a run is continued: they do not change any evaluation."""
 
 

@@ -62,6 +62,9 @@ class Solution:
     scores: Scores | None = None
     _build: Callable[[BoolArray], Model] | None = field(default=None, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        return f"Solution(id={self.id}, values={self.values}, {self.active_neurons} of {self.genome.size} active)"
+
     @property
     def active_neurons(self) -> int:
         """Number of 1-bits."""
@@ -96,6 +99,8 @@ class Result:
         seconds: spent on evaluations.
         history: every finished evaluation, in the order of asking.
         objectives: what was searched for.
+        broken: number of images left out because they cannot be read.
+        duplicates: number of test images that also stand in the training part.
     """
 
     run: str
@@ -109,6 +114,8 @@ class Result:
     seconds: float
     history: tuple[Evaluation, ...] = field(repr=False)
     objectives: tuple[Objective, ...] = field(repr=False)
+    broken: int = 0
+    duplicates: int = 0
 
     def summary(self) -> dict[str, Any]:
         """The result as one JSON object."""
@@ -118,6 +125,8 @@ class Result:
             "encoding": self.encoding,
             "evaluations": self.evaluations,
             "failed": self.failed,
+            "broken": self.broken,
+            "duplicates": self.duplicates,
             "seconds": round(self.seconds, 3),
             "objectives": [{"name": o.name, "title": o.title, "maximize": o.maximize} for o in self.objectives],
             "dense": _scores(self.dense),

@@ -227,6 +227,8 @@ class Study:
             seconds=store.seconds(),
             history=tuple(evaluations),
             objectives=self.problem.objectives,
+            broken=len(self.features.broken),
+            duplicates=self.features.duplicates,
         )
         if self.folder is not None:
             write_history(self.folder.history, evaluations, self.problem.objectives)
@@ -258,6 +260,8 @@ class Study:
             scores = Scores(**stored["dense"]), Scores(**stored["best"])
         except (AttributeError, KeyError, TypeError):
             logger.warning("the stored scores cannot be read and are measured again")
+            return None
+        if scores[0].seeds != self.config.report_seeds:
             return None
         if self.folder is not None and not is_whole(self.folder.model):
             logger.warning("the model in %s is missing or damaged and is trained again", self.folder.model)
