@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -36,17 +35,6 @@ from plain_loop import train as train_plain
 
 EPOCHS, EVALUATIONS = 600, 200
 HEAD = Head(512)
-
-
-def median_seconds(work: Callable[[], object], repeats: int) -> float:
-    """Median wall-clock seconds of some work, after one run that does not count."""
-    work()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
 
 
 def seconds_in_turn(works: list[Callable[[], object]], repeats: int) -> np.ndarray:
@@ -88,18 +76,17 @@ def candidates(features: Features, share: float, count: int) -> list[Structure]:
     return [plan.decode(genome) for genome in genomes]
 
 
-def engine_seconds(features: Features, recipe: Recipe, share: float, count: int, repeats: int) -> float:
-    """Median seconds a candidate."""
-    trainer = Trainer(training_set(features), HEAD, recipe)
-    structures = candidates(features, share, count)
-    return median_seconds(lambda: trainer.train(structures, [0]), repeats) / count
-
-
 def engine_work(features: Features, recipe: Recipe, share: float, count: int) -> Callable[[], object]:
     """Training of some candidates by the engine."""
     trainer = Trainer(training_set(features), HEAD, recipe)
     structures = candidates(features, share, count)
     return lambda: trainer.train(structures, [0])
+
+
+def engine_seconds(features: Features, share: float, count: int, repeats: int) -> float:
+    """Median seconds a candidate of the `fast` recipe."""
+    times = seconds_in_turn([engine_work(features, get_recipe("fast"), share, count)], repeats)
+    return float(np.median(times)) / count
 
 
 def plain_work(features: Features, epochs: int) -> Callable[[], object]:
@@ -150,14 +137,13 @@ def search_run(features: Features, evaluations: int) -> tuple[float, float]:
 
 def growth(features_of: Callable[[int, int], Features], *, quick: bool) -> dict[str, dict[str, float]]:
     """Seconds a candidate (`fast`, 50 % active) over images, features and candidates."""
-    recipe = get_recipe("fast")
     images = (1_000, 10_000) if quick else (1_000, 10_000, 100_000)
     widths = (512, 2048) if quick else (512, 2048, 8192)
     counts = (1, 30) if quick else (1, 30, 300)
     return {
-        "images": {str(n): engine_seconds(features_of(n, 1280), recipe, 0.5, 4, 1) for n in images},
-        "features": {str(d): engine_seconds(features_of(1651, d), recipe, 0.5, 4, 3) for d in widths},
-        "candidates": {str(p): engine_seconds(features_of(1651, 1280), recipe, 0.5, p, 1) for p in counts},
+        "images": {str(n): engine_seconds(features_of(n, 1280), 0.5, 4, 1) for n in images},
+        "features": {str(d): engine_seconds(features_of(1651, d), 0.5, 4, 3) for d in widths},
+        "candidates": {str(p): engine_seconds(features_of(1651, 1280), 0.5, p, 1) for p in counts},
     }
 
 

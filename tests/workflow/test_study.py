@@ -114,7 +114,6 @@ def test_a_larger_total_extends_a_finished_run(features, quick, tmp_path):
 
 def test_a_finished_run_is_not_trained_again(features, quick, tmp_path, monkeypatch):
     first = study(features, quick, output=tmp_path / "run").run(12)
-    monkeypatch.setattr("evoprune.workflow._scorer.train_population", lambda *a, **k: pytest.fail("trained again"))
     monkeypatch.setattr("evoprune.training.Trainer.train", lambda *a, **k: pytest.fail("trained again"))
     again = study(features, quick, output=tmp_path / "run").run(12)
     assert again.summary() == first.summary()

@@ -12,7 +12,7 @@ from evoprune.features import Features
 from evoprune.model import Model
 from evoprune.objectives import accuracy_score
 from evoprune.problem import Problem
-from evoprune.training import TrainedCandidate, TrainingSet, train_population
+from evoprune.training import TrainedCandidate, Trainer, TrainingSet
 from evoprune.workflow._config import RunConfig
 from evoprune.workflow._result import Scores, Solution, spread
 
@@ -55,8 +55,11 @@ class Scorer:
             # The one place that reads the test part.
             parts.append(self.partition.report)
         counts = [len(genomes) * len(folds) * len(self._seeds) for folds in parts]
+        structures = [self.problem.encoding.decode(genome) for genome in genomes]
         trained = [
-            self._train(genomes, folds, _shifted(on_progress, sum(counts[:number]), sum(counts)))
+            self._trainer(folds).train(
+                structures, self._seeds, _shifted(on_progress, sum(counts[:number]), sum(counts))
+            )
             for number, folds in enumerate(parts)
         ]
         validation, report = trained[0], trained[-1]
@@ -72,29 +75,16 @@ class Scorer:
 
     def build(self, genome: BoolArray) -> Model:
         """The model of a genome `[L]`: trained on all rows that are not test rows, with the first report seed."""
-        (trained,) = train_population(
-            self._training_set(self.partition.report[:1]),
-            [self.problem.encoding.decode(genome)],
-            head=self.problem.encoding.head,
-            recipe=self.config.recipe,
-            seeds=self._seeds[:1],
-        )
+        trainer = self._trainer(self.partition.report[:1])
+        (trained,) = trainer.train([self.problem.encoding.decode(genome)], self._seeds[:1])
         return self._model(trained)
 
-    def _train(
-        self, genomes: tuple[BoolArray, ...], folds: tuple[Fold, ...], on_progress: Callable[[int, int], None] | None
-    ) -> list[TrainedCandidate]:
-        return train_population(
-            self._training_set(folds),
-            [self.problem.encoding.decode(genome) for genome in genomes],
-            head=self.problem.encoding.head,
-            recipe=self.config.recipe,
-            seeds=self._seeds,
-            on_progress=on_progress,
-        )
-
-    def _training_set(self, folds: tuple[Fold, ...]) -> TrainingSet:
-        return TrainingSet(self.features.X, self.features.y, self.features.classes, folds)
+    def _trainer(self, folds: tuple[Fold, ...]) -> Trainer:
+        """What trains on some folds; the search's own has its folds prepared already."""
+        if folds is self.partition.search:
+            return self.problem.trainer
+        data = TrainingSet(self.features.X, self.features.y, self.features.classes, folds)
+        return Trainer(data, self.problem.encoding.head, self.config.recipe)
 
     def _scores(
         self, genome: BoolArray, values: dict[str, float], validation: TrainedCandidate, report: TrainedCandidate
