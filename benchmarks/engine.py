@@ -1,6 +1,6 @@
 """The training engine against the plain loop, and how its cost grows.
 
-    python benchmarks/engine.py [--quick] [--features F.npz] [--json OUT]
+    python benchmarks/engine.py [--quick] [--features F.npz] [--device cuda] [--json OUT]
 
 Every figure is a ratio within one run, the median of several repeats:
 
@@ -11,7 +11,8 @@ Every figure is a ratio within one run, the median of several repeats:
     search_overhead     everything but training, share of a 200-evaluation run (<= 0.05)
 
 Without `--features`, random features of the size of sign_digits (1651 x 1280) are used.
-`--growth` adds the tables over images, features and candidates.
+`--growth` adds the tables over images, features and candidates. With `--device` both the
+plain loop and the engine run there, and the peak is that device's.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ import torch
 
 from evoprune import Study
 from evoprune.data import Fold
+from evoprune.errors import ConfigError
 from evoprune.features import Features, from_arrays, from_feature_file
 from evoprune.heads import Head, Structure, parse_encoding
-from evoprune.training import EarlyStopping, Recipe, Trainer, TrainingSet, get_recipe
+from evoprune.training import EarlyStopping, Recipe, Trainer, TrainingSet, get_recipe, resolve_device
 from plain_loop import train as train_plain
 
 EPOCHS, EVALUATIONS = 600, 200
@@ -76,34 +78,47 @@ def candidates(features: Features, share: float, count: int) -> list[Structure]:
     return [plan.decode(genome) for genome in genomes]
 
 
-def engine_work(features: Features, recipe: Recipe, share: float, count: int) -> Callable[[], object]:
+def engine_work(features: Features, recipe: Recipe, share: float, count: int, device: str) -> Callable[[], object]:
     """Training of some candidates by the engine."""
-    trainer = Trainer(training_set(features), HEAD, recipe)
+    trainer = Trainer(training_set(features), HEAD, recipe, device)
     structures = candidates(features, share, count)
     return lambda: trainer.train(structures, [0])
 
 
-def engine_seconds(features: Features, share: float, count: int, repeats: int) -> float:
+def engine_seconds(features: Features, share: float, count: int, repeats: int, device: str) -> float:
     """Median seconds a candidate of the `fast` recipe."""
-    times = seconds_in_turn([engine_work(features, get_recipe("fast"), share, count)], repeats)
+    times = seconds_in_turn([engine_work(features, get_recipe("fast", device), share, count, device)], repeats)
     return float(np.median(times)) / count
 
 
-def plain_work(features: Features, epochs: int) -> Callable[[], object]:
+def plain_work(features: Features, epochs: int, device: str) -> Callable[[], object]:
     """Training of one candidate at 50 % active by the plain loop."""
     rows = features.divisions[0].train
-    X, y = torch.from_numpy(features.X[rows]), torch.from_numpy(features.y[rows])
-    mask = torch.from_numpy(candidates(features, 0.5, 1)[0].inputs)
-    return lambda: train_plain(X, y, features.classes, mask, epochs)
+    X, y = torch.from_numpy(features.X[rows]).to(device), torch.from_numpy(features.y[rows]).to(device)
+    mask = torch.from_numpy(candidates(features, 0.5, 1)[0].inputs).to(device)
+
+    def work() -> None:
+        with torch.device(device):
+            train_plain(X, y, features.classes, mask, epochs)
+
+    return work
 
 
-PEAK_SIZE = 2048
+def peak_size(device: str) -> int:
+    """Rows and columns of matrices that keep a device busy."""
+    return 2048 if device == "cpu" else 8192
 
 
-def peak_work(precision: str) -> Callable[[], object]:
-    """Ten large square matrix products on all threads."""
-    a, b = (torch.randn(PEAK_SIZE, PEAK_SIZE).to(getattr(torch, precision)) for _ in range(2))
-    return lambda: [torch.mm(a, b) for _ in range(10)]
+def peak_work(precision: str, device: str) -> Callable[[], object]:
+    """Ten large square matrix products on all of a device."""
+    size = peak_size(device)
+    a, b = (torch.randn(size, size, device=device).to(getattr(torch, precision)) for _ in range(2))
+
+    def work() -> None:
+        products = [torch.mm(a, b) for _ in range(10)]
+        float(products[-1][0, 0])  # a GPU is done when a number of the last product is there
+
+    return work
 
 
 def counted_flops(features: Features, recipe: Recipe, share: float) -> float:
@@ -112,7 +127,7 @@ def counted_flops(features: Features, recipe: Recipe, share: float) -> float:
     return recipe.epochs * rows * 2.0 * (2 * inputs * units + 3 * units * features.classes)
 
 
-def search_run(features: Features, evaluations: int) -> tuple[float, float]:
+def search_run(features: Features, evaluations: int, device: str) -> tuple[float, float]:
     """Wall-clock seconds of a whole run in a run folder, and those spent in training."""
     inside = 0.0
     train = Trainer.train
@@ -129,21 +144,21 @@ def search_run(features: Features, evaluations: int) -> tuple[float, float]:
         Trainer.train = timed  # type: ignore[assignment,method-assign]
         try:
             started = time.perf_counter()
-            Study(features, head=HEAD, output=Path(folder) / "run").run(evaluations)
+            Study(features, head=HEAD, device=device, output=Path(folder) / "run").run(evaluations)
             return time.perf_counter() - started, inside
         finally:
             Trainer.train = train  # type: ignore[method-assign]
 
 
-def growth(features_of: Callable[[int, int], Features], *, quick: bool) -> dict[str, dict[str, float]]:
+def growth(features_of: Callable[[int, int], Features], device: str, *, quick: bool) -> dict[str, dict[str, float]]:
     """Seconds a candidate (`fast`, 50 % active) over images, features and candidates."""
     images = (1_000, 10_000) if quick else (1_000, 10_000, 100_000)
     widths = (512, 2048) if quick else (512, 2048, 8192)
     counts = (1, 30) if quick else (1, 30, 300)
     return {
-        "images": {str(n): engine_seconds(features_of(n, 1280), 0.5, 4, 1) for n in images},
-        "features": {str(d): engine_seconds(features_of(1651, d), 0.5, 4, 3) for d in widths},
-        "candidates": {str(p): engine_seconds(features_of(1651, 1280), 0.5, p, 1) for p in counts},
+        "images": {str(n): engine_seconds(features_of(n, 1280), 0.5, 4, 1, device) for n in images},
+        "features": {str(d): engine_seconds(features_of(1651, d), 0.5, 4, 3, device) for d in widths},
+        "candidates": {str(p): engine_seconds(features_of(1651, 1280), 0.5, p, 1, device) for p in counts},
     }
 
 
@@ -153,26 +168,32 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="smaller, within a minute")
     parser.add_argument("--features", type=Path)
     parser.add_argument("--growth", action="store_true")
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:1")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    try:
+        device = str(resolve_device(args.device))
+    except ConfigError as error:
+        parser.error(str(error))
     features = from_feature_file(args.features) if args.features else random_features(2062, 1280)
     repeats, epochs, count = (3, 3, 4) if args.quick else (5, 20, 30)
     stopping = EarlyStopping(patience=epochs + 1)
-    paper = get_recipe("paper").model_copy(update={"epochs": epochs, "early_stopping": stopping})
-    fast = get_recipe("fast")
+    paper = get_recipe("paper", device).model_copy(update={"epochs": epochs, "early_stopping": stopping})
+    fast = get_recipe("fast", device)
 
-    in_turn = seconds_in_turn([plain_work(features, epochs), engine_work(features, paper, 0.5, count)], repeats)
+    both = [plain_work(features, epochs, device), engine_work(features, paper, 0.5, count, device)]
+    in_turn = seconds_in_turn(both, repeats)
     plain, engine = np.median(in_turn, axis=0) / (epochs, epochs * count)
     speedups = in_turn[:, 0] / in_turn[:, 1] * count
-    works = [engine_work(features, fast, share, count) for share in (0.1, 0.5, 1.0)]
-    shares = seconds_in_turn([*works, peak_work(fast.precision)], repeats)
+    works = [engine_work(features, fast, share, count, device) for share in (0.1, 0.5, 1.0)]
+    shares = seconds_in_turn([*works, peak_work(fast.precision, device)], repeats)
     half = float(np.median(shares[:, 1])) / count
     flops = counted_flops(features, fast, 0.5) * count / shares[:, 1]
-    peaks = 10 * 2 * PEAK_SIZE**3 / shares[:, 3]
+    peaks = 10 * 2 * peak_size(device) ** 3 / shares[:, 3]
     runs = []
     for _ in range(1 if args.quick else 3):
-        (loop,) = seconds_in_turn([plain_work(features, epochs)], 1)[0]
-        runs.append((*search_run(features, EVALUATIONS), loop / epochs))
+        (loop,) = seconds_in_turn([plain_work(features, epochs, device)], 1)[0]
+        runs.append((*search_run(features, EVALUATIONS, device), loop / epochs))
     totals, inside, loops = np.array(runs).T
     figures = {
         "paper_speedup": float(np.median(speedups)),
@@ -185,14 +206,14 @@ def main() -> None:
     bounds = {"paper_speedup": ">= 8", "search_ratio": "<= 0.5", "flop_fraction": ">= 0.3", "active_cost": "<= 0.25",
               "search_overhead": "<= 0.05"}  # fmt: skip
     rows = len(features.divisions[0].train)
-    print(f"{torch.get_num_threads()} threads, {fast.precision}, {rows} x {features.width} features")
+    print(f"{device}, {torch.get_num_threads()} threads, {fast.precision}, {rows} x {features.width} features")
     print(f"plain loop {1000 * plain:.1f} ms an epoch, engine {1000 * engine:.2f} ms an epoch and candidate (paper)")
     print(f"fast: {1000 * half:.0f} ms a candidate at 50 %; {EVALUATIONS} evaluations in {total:.1f} s")
     print(f"peak of torch.mm: {peak / 1e9:.0f} GFLOP/s")
     print(f"{'figure':18s}{'value':>10s}   bound")
     for name, value in figures.items():
         print(f"{name:18s}{value:10.3f}   {bounds[name]}")
-    tables = growth(random_features, quick=args.quick) if args.growth else {}
+    tables = growth(random_features, device, quick=args.quick) if args.growth else {}
     for what, table in tables.items():
         for size, seconds in table.items():
             print(f"{what:12s}{int(size):>9,d}  {seconds:8.3f} s a candidate")

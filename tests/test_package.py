@@ -48,6 +48,7 @@ MAY_IMPORT = {
     "search": set(),
     "study": set(),
     "model": {"data", "backbones", "heads"},
+    "analysis": {"heads"},
     "report": {"objectives", "study", "model"},
     "workflow": {
         "data",
@@ -61,6 +62,20 @@ MAY_IMPORT = {
         "study",
         "model",
         "report",
+    },
+    "experiments": {
+        "data",
+        "features",
+        "heads",
+        "training",
+        "objectives",
+        "problem",
+        "search",
+        "study",
+        "baselines",
+        "analysis",
+        "report",
+        "workflow",
     },
 }
 """The flow from left to right: room -> the rooms on its left that it knows."""

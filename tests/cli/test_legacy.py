@@ -67,7 +67,7 @@ def test_a_run_is_resumed_by_its_folder(evoprune, tmp_path, two_folders):
 
 def test_what_cannot_be_run_is_refused(evoprune, tmp_path, two_folders):
     (tmp_path / "mo.csv").write_text("30,first,2048,512,-1,200,0,1,1,0\n")
-    assert "is a multi-objective line" in refused(evoprune("legacy", two_folders, "mo.csv", *QUICK))
+    assert "add a line for each of the others" in refused(evoprune("legacy", two_folders, "mo.csv", *QUICK))
     (tmp_path / "bad.csv").write_text("30,third,512,512,0.07,200,1,1,7,0\n")
     assert "bad.csv, line 1: layer is 'third'" in refused(evoprune("legacy", two_folders, "bad.csv", *QUICK))
     assert "nowhere.csv cannot be read" in refused(evoprune("legacy", two_folders, "nowhere.csv", *QUICK))
@@ -78,3 +78,25 @@ def test_what_cannot_be_run_is_refused(evoprune, tmp_path, two_folders):
     wrong.write_text("X,no/train/,no/test/,1,300,300,5\n")
     assert "does not exist" in refused(evoprune("legacy", wrong, "ga.csv", *QUICK))
     assert not list(tmp_path.glob("runs/*"))
+
+
+def test_a_multi_objective_line_takes_the_other_data_sets_as_out_of_distribution(evoprune, tmp_path, two_folders):
+    root = two_folders.parent
+    for number, name in enumerate(("dark", "light")):
+        for part, count in (("train", 2), ("test", 4)):
+            for i in range(count):
+                seed = 9000 + 100 * number + 10 * (part == "test") + i
+                save_image(root / "walls" / part / name / f"{i}.png", seed, (70 * number, 70, 140))
+    lines = two_folders.read_text() + "WALLS,walls/train/,walls/test/,1,300,300,2\n"
+    (root / "configBoth.csv").write_text(lines)
+    (tmp_path / "mo.csv").write_text("6,first,2048,512,-1,200,0,1,1,0\n")
+    run = evoprune("legacy", root / "configBoth.csv", "mo.csv", *QUICK)
+    assert run.status == 0, run.err
+    assert "out of distribution: test, 8 rows" in run.err
+    config = read_config(tmp_path / "runs" / "CORALS-mo-1" / "config.toml")
+    assert (config.objectives, config.algorithm) == (("accuracy", "active", "ood"), "nsga2")
+    assert (config.encoding, config.head, config.ood_score, config.protocol) == ("features", (512,), "odin", "paper")
+    assert evoprune("front", "runs/CORALS-mo-1").status == 0
+    other = evoprune("legacy", root / "configBoth.csv", "mo.csv", *QUICK, "--dataset", "WALLS")
+    assert other.status == 0, other.err
+    assert "out of distribution: 0, 6 rows" in other.err

@@ -78,8 +78,8 @@ def test_the_paper_protocol_is_named_wherever_its_figures_are(evoprune, blobs):
 def test_of_several_objectives_the_caption_says_which_member_is_shown(evoprune, blobs):
     run = evoprune("-q", "run", "--features", blobs, *SMALL, "--objectives", "loss,active")
     assert (run.status, run.err) == (0, "")
-    assert "cross entropy in the search" in run.out
-    assert re.search(r"The front has \d+ members?; shown is the one with the lowest cross entropy\.", run.out)
+    assert "test cross entropy" in run.out
+    assert re.search(r"The front has \d+ members?; chosen: lowest cross entropy in the search\.", run.out)
     summary = json.loads(evoprune("show", "runs/blobs", "--json").out)
     assert summary["best"]["values"]["loss"] == min(member["values"]["loss"] for member in summary["front"])
 
@@ -106,7 +106,7 @@ def test_the_log_says_what_happened(pictures_run, finished):
         "features: pictures, 30 rows, ",
         "search: 0 of 12 evaluations are stored; fitness on the validation part",
         "search: 12 evaluations, 0 of them failed",
-        "report: the dense head and evaluation",
+        "report: 2 head(s) are retrained with",
         "result: test accuracy",
     ):
         assert line in log

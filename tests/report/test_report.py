@@ -39,6 +39,10 @@ def scores(**changes):
         "validation_accuracy_std": 0.01,
         "test_accuracy": 0.9,
         "test_accuracy_std": 0.02,
+        "validation": {"accuracy": 0.91234},
+        "validation_std": {"accuracy": 0.01},
+        "test": {"accuracy": 0.9},
+        "test_std": {"accuracy": 0.02},
         "seeds": 5,
         "active_neurons": 1280,
         "active_share": 1.0,
@@ -60,6 +64,7 @@ def summary(**changes):
         "dense": scores(),
         "best": scores(id=7, active_neurons=521, active_share=0.40703),
         "front": [{}],
+        "chosen_by": "lowest cross entropy in the search",
         **changes,
     }
 
@@ -115,11 +120,22 @@ def test_the_table_of_several_objectives(front, sentence):
         {"name": "loss", "title": "cross entropy", "maximize": False},
         {"name": "active", "title": "active share", "maximize": False},
     ]
-    values = {"values": {"loss": 0.25, "active": 0.4}}
+    values = {
+        part: {"loss": mean, "active": 0.4}
+        for part, mean in {
+            "values": 0.2,
+            "validation": 0.25,
+            "validation_std": 0.03,
+            "test": 0.35,
+            "test_std": 0.04,
+        }.items()
+    }
     text = shown(summary(objectives=both, front=front, best=scores(**values), dense=scores(**values)))
-    assert f"The front {sentence} shown is the one with the lowest cross entropy." in text
-    assert "cross entropy in the search" in text
-    assert "0.2500" in text
+    assert f"The front {sentence} chosen: lowest cross entropy in the search." in text
+    (validation,) = (line for line in text.splitlines() if "validation cross entropy" in line)
+    (test,) = (line for line in text.splitlines() if "test cross entropy" in line)
+    assert "0.2500 ± 0.0300" in validation
+    assert "0.3500 ± 0.0400" in test
 
 
 def test_an_ascii_table_holds_ascii():

@@ -13,7 +13,7 @@ from evoprune.errors import ConfigError
 from evoprune.search import ALGORITHMS, SearchOptions, create
 
 LENGTH = 40
-DIRECTIONS = {"genetic": (True,), "random": (True, False), "nsga2": (True, False)}
+DIRECTIONS = {name: (True,) if name == "genetic" else (True, False) for name in ALGORITHMS}
 
 
 def _values(genomes: np.ndarray, maximize: tuple[bool, ...]) -> np.ndarray:
@@ -154,12 +154,14 @@ def test_a_space_smaller_than_the_population_does_not_stop_the_search(name, leng
     ("arguments", "sentence"),
     [
         ({"name": "genetik"}, "did you mean 'genetic'"),
-        ({"name": "xyz"}, "choose one of genetic, nsga2, random"),
+        ({"name": "xyz"}, "choose one of genetic, nsga2, nsga3, spea2, random"),
         ({"length": 0}, "genome length 0"),
         ({"seed": -1}, "seed -1"),
         ({"maximize": ()}, "no direction is given"),
         ({"maximize": (True, False)}, "'genetic' takes one objective, but 2 are given.*'nsga2'"),
         ({"name": "nsga2"}, "'nsga2' takes two or more objectives.*'genetic'"),
+        ({"name": "nsga3"}, "'nsga3' takes two or more objectives.*'genetic'"),
+        ({"name": "spea2"}, "'spea2' takes two or more objectives.*'genetic'"),
         (
             {"name": "random", "options": SearchOptions(selection="roulette")},
             "selection='roulette' has no effect",
@@ -198,10 +200,11 @@ def test_importing_the_room_does_not_import_pymoo_or_torch():
     assert done.stdout.strip() == "[]"
 
 
-def test_nsga2_prints_nothing_even_where_pymoo_is_not_compiled():
+@pytest.mark.parametrize("name", ["nsga2", "nsga3", "spea2"])
+def test_nothing_is_printed_even_where_pymoo_is_not_compiled(name):
     code = (
         "import pymoo.functions; pymoo.functions.is_compiled = lambda: False; "
-        "from evoprune.search import create; a = create('nsga2', length=9, maximize=(True, True)); "
+        f"from evoprune.search import create; a = create({name!r}, length=9, maximize=(True, True)); "
         "g = a.ask(); a.tell(g, g[:, :2].astype(float)); a.ask()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

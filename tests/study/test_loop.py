@@ -24,8 +24,11 @@ class Counter:
         self.seen = []
         self.bad = bad
 
-    def __call__(self, genomes):
-        self.seen += [g.tobytes() for g in genomes]
+    def __call__(self, genomes, on_progress=None):
+        for done, genome in enumerate(genomes, start=1):
+            self.seen.append(genome.tobytes())
+            if on_progress is not None:
+                on_progress(done, len(genomes))
         values = value_of(genomes)
         values[[self.bad(g) for g in genomes]] = np.nan
         return values
@@ -105,7 +108,7 @@ def test_stopping_is_between_batches_and_loses_nothing():
 def test_an_exhausted_space_ends_the_search():
     store = Store(None, StudyKey(3, ("accuracy",), "key"))
     algorithm = create("genetic", length=3, maximize=(True,), seed=0)
-    search(algorithm, lambda g: g.sum(1, keepdims=True).astype(float), store, budget=100, batch=4)
+    search(algorithm, lambda g, _: g.sum(1, keepdims=True).astype(float), store, budget=100, batch=4)
     assert len(store) <= 8
 
 
@@ -116,9 +119,14 @@ def test_callbacks_hear_of_every_committed_batch():
         def on_start(self, earlier, budget):
             assert (len(earlier), budget) == (0, 40)
 
+        def on_training(self, done, budget):
+            trained.append((done, budget))
+
         def on_evaluations(self, genomes, values, progress):
             heard.append((len(genomes), progress.evaluations, len(store)))
 
+    trained = []
     search(genetic(), Counter(), store, budget=40, batch=8, callbacks=(Listener(),))
+    assert trained == [(done, 40) for done in range(1, 41)]
     assert sum(n for n, _, _ in heard) == 40
     assert all(reported == stored for _, reported, stored in heard)

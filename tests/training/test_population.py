@@ -6,6 +6,9 @@ import os
 import signal
 import threading
 import time
+import warnings
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,8 +16,10 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from evoprune.heads import Head, parse_encoding
-from evoprune.training import FAST, Recipe, train_population
+from evoprune.errors import DataError
+from evoprune.heads import CompactHead, Head, parse_encoding
+from evoprune.training import FAST, Recipe, Trainer, head_logits, penultimate, train_population
+from evoprune.training._apply import CHUNK_ROWS
 from evoprune.training._prepare import standardization
 
 QUICK = FAST.model_copy(update={"epochs": 4, "batch_size": 32})
@@ -116,3 +121,134 @@ def test_an_interrupt_ends_all_trainings_at_once(task):
     with pytest.raises(KeyboardInterrupt):
         train_population(task, candidates("features", Head(16)), head=Head(16), recipe=recipe, seeds=[0])
     assert time.perf_counter() - started < 5
+
+
+@pytest.fixture(scope="module")
+def with_extra(task):
+    """The task with two sets of further rows, as many as each fold's number and then some."""
+    rng = np.random.default_rng(1)
+    extra = {
+        name: tuple(rng.normal(size=(count, 20)).astype(np.float32) for count in counts)
+        for name, counts in (("others", (30, 17)), ("many", (CHUNK_ROWS + 5, 0)))
+    }
+    return replace(task, extra=extra)
+
+
+def test_extra_rows_go_through_every_trained_head(with_extra):
+    (result,) = train_population(
+        with_extra, candidates("features", Head(16))[2:3], head=Head(16), recipe=QUICK, seeds=[4, 5]
+    )
+    assert set(result.extra) == {"others", "many"}
+    for name, rows in with_extra.extra.items():
+        for f in range(2):
+            for s in range(2):
+                got = result.extra[name][f][s]
+                assert got.shape == (len(rows[f]), 3)
+                assert got.dtype == np.float32
+                assert np.allclose(got, result.heads[f][s].logits(rows[f]), atol=1e-5)
+    assert not np.allclose(result.extra["others"][0][0], result.extra["others"][0][1])
+
+
+def test_extra_rows_change_nothing_else(task, with_extra):
+    results = [
+        train_population(data, candidates("features", Head(16)), head=Head(16), recipe=QUICK, seeds=[0])
+        for data in (task, with_extra)
+    ]
+    for a, b in zip(*results, strict=True):
+        assert all(x[0].tobytes() == y[0].tobytes() for x, y in zip(a.logits, b.logits, strict=True))
+        assert dict(a.extra) == {}
+
+
+def test_one_seed_of_a_candidate_is_what_training_with_it_alone_gives(with_extra):
+    structures = candidates("features", Head(16))[2:3]
+    (several,) = train_population(with_extra, structures, head=Head(16), recipe=QUICK, seeds=[3, 8])
+    (alone,) = train_population(with_extra, structures, head=Head(16), recipe=QUICK, seeds=[8])
+    one = several.with_seed(1)
+    for f in range(2):
+        assert len(one.logits[f]) == len(one.heads[f]) == len(one.epochs[f]) == 1
+        assert one.logits[f][0].tobytes() == alone.logits[f][0].tobytes()
+        assert one.extra["others"][f][0].tobytes() == alone.extra["others"][f][0].tobytes()
+        assert one.heads[f][0].matrices[0].tobytes() == alone.heads[f][0].matrices[0].tobytes()
+        assert one.epochs[f] == alone.epochs[f]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([(30, 20)], r"are given for 1 fold\(s\) where there are 2; give one array a fold"),
+        ([(30, 20), (30, 19)], r"of fold 1 are float32 of shape \(30, 19\); give float32 of shape \[n, 20\]"),
+        ([(30,), (30, 20)], r"of fold 0 are float32 of shape \(30,\)"),
+    ],
+)
+def test_extra_rows_that_do_not_fit_are_refused_at_once(task, rows, said):
+    data = replace(task, extra={"others": tuple(np.zeros(shape, dtype=np.float32) for shape in rows)})
+    with pytest.raises(DataError, match="extra rows 'others' " + said):
+        Trainer(data, Head(16), QUICK)
+
+
+def test_extra_rows_of_another_type_are_refused(task):
+    data = replace(task, extra={"others": (np.zeros((3, 20)), np.zeros((3, 20)))})
+    with pytest.raises(DataError, match="of fold 0 are float64"):
+        Trainer(data, Head(16), QUICK)
+
+
+def random_head(*sizes, bias=None):
+    rng = np.random.default_rng(2)
+    matrices = tuple(rng.normal(size=shape).astype(np.float32) for shape in pairwise(sizes))
+    biases = (*(None for _ in matrices[:-1]), np.ones(sizes[-1], dtype=np.float32))
+    biases = biases if bias is None else (bias, *biases[1:])
+    inputs = np.sort(rng.permutation(20)[: sizes[0]])
+    return CompactHead(inputs, 20, matrices, biases, tuple(m.size for m in matrices))
+
+
+def network(head):
+    """The same head as torch modules, on the features it reads."""
+    layers = []
+    for matrix, bias in zip(head.matrices, head.biases, strict=True):
+        linear = torch.nn.Linear(*matrix.shape, bias=bias is not None)
+        linear.weight.data = torch.from_numpy(matrix.T.copy())
+        if bias is not None:
+            linear.bias.data = torch.from_numpy(bias)
+        layers += [linear, torch.nn.ReLU()]
+    return torch.nn.Sequential(*layers[:-1])
+
+
+HEADS = [random_head(9, 6, 3), random_head(9, 6, 5, 3, bias=np.full(6, 0.5, dtype=np.float32))]
+
+
+@pytest.mark.parametrize("rows", [0, 1, CHUNK_ROWS, 2 * CHUNK_ROWS + 3])
+@pytest.mark.parametrize("head", HEADS, ids=["one hidden layer", "two"])
+def test_logits_and_penultimate_outputs_are_those_of_torch_modules(head, rows):
+    X = np.random.default_rng(rows).normal(size=(rows, 20)).astype(np.float32)
+    modules = network(head)
+    with torch.no_grad():
+        inside = modules[:-1](torch.from_numpy(X[:, head.inputs])).numpy()
+        expected = modules(torch.from_numpy(X[:, head.inputs])).numpy()
+    assert np.allclose(penultimate(head, X), inside, atol=1e-5)
+    assert np.allclose(head_logits(head, X), expected, atol=1e-5)
+    assert penultimate(head, X).shape == (rows, head.matrices[-1].shape[0])
+    assert head_logits(head, X).shape == (rows, 3)
+    assert not rows or penultimate(head, X).min() == 0
+
+
+def test_without_hidden_layers_the_penultimate_outputs_are_the_features_that_are_read():
+    head = random_head(9, 3)
+    X = np.random.default_rng(0).normal(size=(7, 20)).astype(np.float32)
+    assert np.array_equal(penultimate(head, X), X[:, head.inputs])
+
+
+def test_features_that_cannot_be_written_to_are_read_without_a_warning_and_stay(tmp_path):
+    np.save(tmp_path / "X.npy", np.random.default_rng(0).normal(size=(50, 20)).astype(np.float32))
+    X = np.load(tmp_path / "X.npy", mmap_mode="r", allow_pickle=False)
+    before = X.tobytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        head_logits(HEADS[0], X)
+        penultimate(HEADS[0], X)
+    assert X.tobytes() == before
+
+
+@pytest.mark.parametrize("apply", [head_logits, penultimate])
+def test_features_of_another_width_are_refused(apply):
+    with pytest.raises(DataError, match=r"shape \(4, 9\) do not fit a head made for 20 features a row"):
+        apply(HEADS[0], np.zeros((4, 9), dtype=np.float32))

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from evoprune.cli._console import warn
 from evoprune.cli._run import PRECISION, RUNS, AsJson, Output, absolute_backbone, changed_recipe, start
 from evoprune.errors import ConfigError
+
+if TYPE_CHECKING:
+    from evoprune.data import (
+        BothLayersSearch,
+        MultiObjectiveSearch,
+        OneLayerSearch,
+        PublishedDataset,
+        PublishedSearch,
+    )
 
 
 def legacy(
@@ -30,55 +40,94 @@ def legacy(
     ] = None,
     batch: Annotated[int, typer.Option(help="Candidates trained and committed at a time.")] = 2,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave unreadable images out.")] = False,
+    name: Annotated[
+        str | None, typer.Option("--dataset", metavar="NAME", help="Which data set of the file [default: the first].")
+    ] = None,
     output: Output = None,
     json: AsJson = False,
 ) -> None:
     """Run configuration files of the published programs.
 
-    An unmodified pair of them: single objective, one layer and both layers. The third
-    argument is the number of the run. Protocol and recipe are the published ones; images
-    are resized as the backbone wants them, whatever size the file names.
+    An unmodified pair of them: single objective (one layer and both layers) or multi-objective.
+    The third argument is the number of the run. Protocol and recipe are the published ones;
+    images are resized as the backbone wants them, whatever size the file names. For a
+    multi-objective search, the test images of the other data sets in the file are the
+    out-of-distribution ones.
     """
     from evoprune.backbones import load_backbone
-    from evoprune.data import MultiObjectiveSearch, parse_dataset_csv, parse_search_csv
+    from evoprune.data import MultiObjectiveSearch, parse_search_csv
     from evoprune.workflow import make_config
 
     line = parse_search_csv(search)
-    if isinstance(line, MultiObjectiveSearch):
-        raise ConfigError(
-            f"{search} is a multi-objective line, but `evoprune legacy` runs single-objective ones; "
-            "search with: evoprune run FOLDER --objectives accuracy,active"
-        )
-    data, *others = parse_dataset_csv(dataset)
-    if others:
+    data, others = _data_sets(dataset, name)
+    several = isinstance(line, MultiObjectiveSearch)
+    if others and not several and name is None:
         warn(f"{dataset} holds {1 + len(others)} data sets; the first, {data.name}, is taken")
+    if several and not others:
+        raise ConfigError(
+            f"{search} is a multi-objective line, whose out-of-distribution images are those of the other data sets, "
+            f"but {dataset} holds {data.name} alone; add a line for each of the others"
+        )
     network = absolute_backbone(backbone)
     width = load_backbone(network, weights).width
-    genetic = line.genetic
     config = make_config(
         data=str(dataset.resolve()),
         kind="published",
+        dataset=name,
         backbone=network,
         weights=None if weights is None else str(weights.resolve()),
         skip_broken=skip_broken,
         head=line.hidden_for(width),
         encoding=line.encoding_for(width),
         recipe=changed_recipe(recipe, epochs=epochs, precision=precision),
-        search={
+        **(_multi_objective(line, others) if isinstance(line, MultiObjectiveSearch) else _genetic(line)),
+        protocol=protocol,
+        seed=number,
+        evaluations=evaluations or _evaluations(line),
+        batch=batch,
+    )
+    # The name in the file is free text.
+    label = re.sub(r"[^\w.-]+", "_", data.name)
+    start(config, output or RUNS / f"{label}-{search.stem}-{number}", as_json=json)
+
+
+def _data_sets(path: Path, name: str | None) -> tuple[PublishedDataset, list[PublishedDataset]]:
+    """The data set of this name, or the first; and the others."""
+    from evoprune.data import parse_dataset_csv
+
+    sets = parse_dataset_csv(path)
+    chosen = sets[0] if name is None else next((s for s in sets if s.name == name), None)
+    if chosen is None:
+        raise ConfigError(f"{path} has no data set {name!r}; it holds {', '.join(s.name for s in sets)}")
+    return chosen, [s for s in sets if s is not chosen]
+
+
+def _genetic(line: OneLayerSearch | BothLayersSearch) -> dict[str, Any]:
+    genetic = line.genetic
+    return {
+        "search": {
             "population": genetic.population,
             "selection": genetic.selection,
             "crossover": genetic.crossover,
             "mutation_probability": genetic.mutation_probability,
             "initial_density": genetic.initial_share,
-        },
-        protocol=protocol,
-        seed=number,
-        evaluations=evaluations or genetic.evaluations,
-        batch=batch,
-    )
-    # The name in the file is free text.
-    name = re.sub(r"[^\w.-]+", "_", data.name)
-    start(config, output or RUNS / f"{name}-{search.stem}-{number}", as_json=json)
+        }
+    }
+
+
+def _multi_objective(line: MultiObjectiveSearch, others: Sequence[PublishedDataset]) -> dict[str, Any]:
+    return {
+        "objectives": ("accuracy", "active", "ood"),
+        "algorithm": "nsga2",
+        "search": {"population": line.population},
+        "ood": tuple(str(Path(other.test_folder()).resolve()) for other in others),
+    }
+
+
+def _evaluations(line: PublishedSearch) -> int:
+    from evoprune.data import MultiObjectiveSearch
+
+    return line.evaluations if isinstance(line, MultiObjectiveSearch) else line.genetic.evaluations
 
 
 def register(app: typer.Typer) -> None:

@@ -59,6 +59,11 @@ class _Bar:
         self._task = self._bars.add_task(self._description, total=total, completed=done, note=note)
         self._tenths, self._said = 10 * done // total, time.monotonic()
 
+    def advance(self, done: float) -> None:
+        """Move the bar alone."""
+        if self._task is not None:
+            self._bars.update(self._task, completed=done)
+
     def update(self, done: int, total: int, note: str, line: str) -> None:
         """Move on: `note` stands behind the bar, `line` is what is said without a terminal."""
         if self._task is None:
@@ -74,8 +79,11 @@ class _Bar:
             self.stop()
 
     def stop(self) -> None:
-        """Take the bar away."""
+        """Take the bar away; a later update shows it anew."""
         self._bars.stop()
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
 
 
 class CountProgress:
@@ -116,6 +124,10 @@ class SearchProgress:
             say(f"{len(earlier):,} of {count(max(budget, len(earlier)), 'evaluation')} stored already")
         if len(earlier) < budget:
             self._bar.start(len(earlier), budget, self._note())
+
+    def on_training(self, done: float, budget: int) -> None:
+        """Move on within a batch."""
+        self._bar.advance(done)
 
     def on_evaluations(self, genomes: BoolArray, values: FloatArray, progress: Progress) -> None:
         """Show where the search stands."""

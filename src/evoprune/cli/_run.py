@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,7 @@ from evoprune.errors import ConfigError
 
 if TYPE_CHECKING:
     from evoprune.features import Features
-    from evoprune.workflow import RunConfig, Study
+    from evoprune.workflow import Result, RunConfig, Study
 
 RUNS = Path("runs")
 
@@ -50,15 +51,27 @@ def run(
     ] = None,
     objectives: Annotated[
         str,
-        typer.Option(help="Comma-separated: accuracy, loss, active, parameters, flops; two or more give a front."),
+        typer.Option(
+            help="Comma-separated, several give a front: accuracy, balanced_accuracy, f1, loss, calibration, active, "
+            "parameters, flops, corruption; with --ood also ood, ood_aupr, ood_fpr95."
+        ),
     ] = "accuracy",
+    ood: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Out-of-distribution images: a folder, a feature file, or class:NAME to hold a class out; repeatable.",
+        ),
+    ] = None,
+    ood_score: Annotated[str, typer.Option(help="odin, msp, energy, maxlogit, mahalanobis, knn.")] = "odin",
     recipe: Annotated[str, typer.Option(help="How candidates are trained: fast, or paper.")] = "fast",
     epochs: Annotated[int | None, typer.Option(help="Change the recipe's number of epochs.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Seeds that fitness is averaged over [default: 1].")] = None,
     precision: Annotated[str | None, typer.Option(help=PRECISION)] = None,
+    device: Annotated[str, typer.Option(help="Train on cpu, cuda, cuda:1, or auto.")] = "cpu",
     algorithm: Annotated[
         str | None,
-        typer.Option("--algorithm", "-a", help="genetic, nsga2, random [default: as published]."),
+        typer.Option("--algorithm", "-a", help="genetic; nsga2, nsga3, spea2; random [default: as published]."),
     ] = None,
     population: Annotated[int | None, typer.Option(help="Individuals [default: 30].")] = None,
     selection: Annotated[str | None, typer.Option(help="nam, roulette [default: nam].")] = None,
@@ -72,6 +85,9 @@ def run(
     folds: Annotated[int, typer.Option(help="Inner folds that fitness is averaged over.")] = 1,
     held_out: Annotated[int, typer.Option(help="Published fold whose test part is kept for the report.")] = 0,
     seed: Annotated[int, typer.Option(help="Of splits, search and training.")] = 0,
+    runs: Annotated[
+        int | None, typer.Option(min=1, help="Searches, with seeds from --seed on and the same splits.")
+    ] = None,
     report_seeds: Annotated[int, typer.Option(help="Trainings behind each figure of the result.")] = 5,
     batch: Annotated[int, typer.Option(help="Candidates trained and committed at a time.")] = 10,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave unreadable images out.")] = False,
@@ -86,8 +102,10 @@ def run(
     Examples:
       evoprune run flowers/ --backbone resnet50
       evoprune run --features embeddings.npz --objectives accuracy,active
+      evoprune run flowers/ --objectives accuracy,active,ood --ood other_images/
     """
     from evoprune.heads import default_head
+    from evoprune.training import resolve_device
     from evoprune.workflow import default_algorithm, make_config
 
     if data is not None and features is not None:
@@ -103,13 +121,15 @@ def run(
         "initial_density": None if initial_density is None else _range(initial_density),
     }
     config = make_config(
-        **_source(data, features, backbone),
-        weights=None if weights is None else str(weights.resolve()),
+        **data_source(data, features, backbone, weights),
         skip_broken=skip_broken,
-        head=default_head(encoding).hidden if head is None else _numbers(head, int, "--head"),
+        head=default_head(encoding).hidden if head is None else numbers(head, int, "--head"),
         encoding=encoding,
-        recipe=changed_recipe(recipe, epochs=epochs, seeds=seeds, precision=precision),
+        recipe=changed_recipe(recipe, device, epochs=epochs, seeds=seeds, precision=precision),
+        device=str(resolve_device(device)),
         objectives=names,
+        ood=[_absolute_source(source) for source in ood or []],
+        ood_score=ood_score,
         algorithm=algorithm or default_algorithm(names),
         search={k: v for k, v in settings.items() if v is not None},
         protocol=protocol,
@@ -120,7 +140,11 @@ def run(
         evaluations=evaluations,
         batch=batch,
     )
-    start(config, output or RUNS / default_name(config), as_json=json)
+    folder = output or RUNS / default_name(config)
+    if runs is None:
+        start(config, folder, as_json=json)
+    else:
+        start_several([_of_seed(config, seed + number) for number in range(runs)], folder, as_json=json)
 
 
 def resume(
@@ -131,25 +155,73 @@ def resume(
     json: AsJson = False,
 ) -> None:
     """Continue a run that was interrupted, with the settings it has."""
-    from evoprune.workflow import RunFolder, make_config
+    from evoprune.workflow import RunFolder, make_config, read_plan
 
-    config = RunFolder(folder).existing_config()
+    plan = read_plan(folder)
+    configs = [RunFolder(folder).existing_config()] if plan is None else plan
     if evaluations is not None:
-        config = make_config(**{**dict(config), "evaluations": evaluations})
-    start(config, folder, as_json=json)
+        configs = [make_config(**{**dict(config), "evaluations": evaluations}) for config in configs]
+    if plan is None:
+        start(configs[0], folder, as_json=json)
+    else:
+        start_several(configs, folder, as_json=json)
 
 
 def start(config: RunConfig, output: Path, *, as_json: bool) -> None:
     """Run a configuration with progress, then print its result."""
+    from evoprune.report import result_table
+
+    summary = conduct(config, output, output).summary()
+    if as_json:
+        print_json(summary)
+    else:
+        OUT.print(result_table(summary, ascii_only=OUT.options.ascii_only))
+        if not SETTINGS.quiet:
+            tell(f"Run folder: {output}")
+
+
+def start_several(configs: Sequence[RunConfig], output: Path, *, as_json: bool) -> None:
+    """Run configurations that differ in their seeds one after the other, then print what they give together."""
+    from evoprune.report import front_table, runs_table
+    from evoprune.workflow import RunFolder, merge, write_plan
+
+    write_plan(output, configs)
+    folders, summaries = [], []
+    for number, config in enumerate(configs, start=1):
+        folders.append(output / f"seed-{config.seed}")
+        say(f"run {number} of {len(configs)}, seed {config.seed}")
+        summaries.append(conduct(config, folders[-1], output).summary())
+    merged = None
+    if len(configs[0].objectives) > 1:
+        merged = merge([RunFolder(folder) for folder in folders], output / "merged")
+    if as_json:
+        print_json({"run": str(output), "runs": summaries, "merged": merged})
+        return
+    ascii_only = OUT.options.ascii_only
+    OUT.print(runs_table(summaries, str(output), ascii_only=ascii_only))
+    if merged is not None:
+        OUT.print()
+        OUT.print(front_table(merged, ascii_only=ascii_only))
+    if not SETTINGS.quiet:
+        tell(f"Run folders: {output}")
+
+
+def conduct(config: RunConfig, folder: Path, resumable: Path) -> Result:
+    """Run a configuration with progress.
+
+    Args:
+        config: what to run.
+        folder: of the run.
+        resumable: what `evoprune resume` is told to continue with.
+    """
     from evoprune.cli._progress import CountProgress, SearchProgress
     from evoprune.objectives import get_objectives
-    from evoprune.report import result_table
     from evoprune.study import Interrupted
     from evoprune.workflow import Listeners, RunFolder, execute
 
     extraction, report = CountProgress("features", "image"), CountProgress("report", "training")
     search = SearchProgress(get_objectives(config.objectives)[0])
-    resume_with = f"continue with: evoprune resume {shlex.quote(str(output))}"
+    resume_with = f"continue with: evoprune resume {shlex.quote(str(resumable))}"
 
     with Interrupt() as interrupt:
 
@@ -159,7 +231,7 @@ def start(config: RunConfig, output: Path, *, as_json: bool) -> None:
 
         listeners = Listeners(extraction, warn, _describe, (search,), interrupt.should_stop, on_report)
         try:
-            result = execute(config, RunFolder(output), listeners)
+            return execute(config, RunFolder(folder), listeners)
         except Interrupted as error:
             raise Interrupted(f"{error}; {resume_with}") from None
         except KeyboardInterrupt:
@@ -167,20 +239,20 @@ def start(config: RunConfig, output: Path, *, as_json: bool) -> None:
         finally:
             for progress in (extraction, search, report):
                 progress.stop()
-    summary = result.summary()
-    if as_json:
-        print_json(summary)
-    else:
-        OUT.print(result_table(summary, ascii_only=OUT.options.ascii_only))
-        if not SETTINGS.quiet:
-            tell(f"Run folder: {output}")
 
 
-def changed_recipe(name: str, **changes: int | str | None) -> dict[str, Any]:
+def _of_seed(config: RunConfig, seed: int) -> RunConfig:
+    """The configuration with another seed and the same splits."""
+    from evoprune.workflow import make_config
+
+    return make_config(**{**dict(config), "seed": seed, "split_seed": config.data_seed})
+
+
+def changed_recipe(name: str, device: str = "cpu", **changes: int | str | None) -> dict[str, Any]:
     """The settings of a named recipe with some of them changed; its name then says so."""
     from evoprune.training import get_recipe
 
-    recipe = get_recipe(name).model_dump()
+    recipe = get_recipe(name, device).model_dump()
     changed = {key: value for key, value in changes.items() if value is not None and value != recipe[key]}
     if changed.keys() - {"precision", "seeds"}:
         changed["name"] = f"{name}, changed"
@@ -208,12 +280,22 @@ def describe(features: Features) -> str:
     )
 
 
-def _source(data: Path | None, features: Path | None, backbone: str | None) -> dict[str, Any]:
+def data_source(data: Path | None, features: Path | None, backbone: str | None, weights: Path | None) -> dict[str, Any]:
+    """The settings that say where the data comes from: images with a backbone, or a feature file."""
     if features is not None:
         return {"data": str(features.resolve()), "kind": "features"}
     # Paths are kept absolute: the run can be resumed from any folder.
     where = "digits" if data is None or (str(data) == "digits" and not data.exists()) else str(data.resolve())
-    return {"data": where, "kind": "images", "backbone": absolute_backbone(backbone or "tiny")}
+    return {
+        "data": where,
+        "kind": "images",
+        "backbone": absolute_backbone(backbone or "tiny"),
+        "weights": None if weights is None else str(weights.resolve()),
+    }
+
+
+def _absolute_source(source: str) -> str:
+    return source if source.startswith("class:") else str(Path(source).resolve())
 
 
 def absolute_backbone(name: str) -> str:
@@ -222,7 +304,8 @@ def absolute_backbone(name: str) -> str:
     return f"onnx:{Path(path).resolve()}" if prefix == "onnx" and path else name
 
 
-def _numbers(text: str, kind: type[int] | type[float], option: str) -> tuple[float, ...]:
+def numbers(text: str, kind: type[int] | type[float], option: str) -> tuple[float, ...]:
+    """The comma-separated numbers of an option."""
     try:
         return tuple(kind(part) for part in text.split(","))
     except ValueError:
@@ -231,13 +314,18 @@ def _numbers(text: str, kind: type[int] | type[float], option: str) -> tuple[flo
 
 
 def _range(text: str) -> tuple[float, ...]:
-    numbers = _numbers(text, float, "--initial-density")
-    return 2 * numbers if len(numbers) == 1 else numbers
+    ends = numbers(text, float, "--initial-density")
+    return 2 * ends if len(ends) == 1 else ends
 
 
 def _describe(study: Study) -> None:
     say(describe(study.features))
     say(study.partition.description)
+    for outliers in study.features.ood:
+        say(
+            f"out of distribution: {outliers.name}, {count(len(outliers.X), 'row')} "
+            f"({len(outliers.search)} for the search, {len(outliers.report)} for the report)"
+        )
     if broken := study.features.broken:
         warn(f"{count(len(broken), 'unreadable image')} left out: {', '.join(str(b.path) for b in broken)}")
 

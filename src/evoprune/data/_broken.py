@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from evoprune._types import IntArray
 from evoprune.data._classes import require_classes
-from evoprune.data._dataset import BrokenImage, Division, Image, ImageSet
+from evoprune.data._dataset import BrokenImage, Image, ImageSet
 from evoprune.data._images import UnreadableImageError
 from evoprune.errors import DataError
 
@@ -73,15 +72,7 @@ def without(image_set: ImageSet, broken: Sequence[BrokenImage]) -> ImageSet:
         return image_set
     paths = {item.path for item in broken}
     keep = np.array([Path(image.name) not in paths for image in image_set.images], dtype=np.bool_)
-    new_rows = np.cumsum(keep, dtype=np.int64) - 1
-
-    def remap(rows: IntArray) -> IntArray:
-        return new_rows[rows[keep[rows]]]
-
-    divisions = tuple(
-        Division(remap(d.train), remap(d.test), None if d.validation is None else remap(d.validation))
-        for d in image_set.divisions
-    )
+    divisions = tuple(division.keep(keep) for division in image_set.divisions)
     labels = image_set.labels[keep]
     require_classes(
         labels,

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from evoprune._types import ByteArray, IntArray
+import numpy as np
+
+from evoprune._types import BoolArray, ByteArray, IntArray
 
 
 class Image(Protocol):
@@ -44,6 +46,20 @@ class Division:
     train: IntArray
     test: IntArray
     validation: IntArray | None = None
+
+    def keep(self, kept: BoolArray) -> Division:
+        """The division of the rows that are left, which move up.
+
+        Args:
+            kept: which of the rows are left `[N]`.
+        """
+        new_rows = np.cumsum(kept, dtype=np.int64) - 1
+
+        def remap(rows: IntArray) -> IntArray:
+            return new_rows[rows[kept[rows]]]
+
+        validation = None if self.validation is None else remap(self.validation)
+        return Division(remap(self.train), remap(self.test), validation)
 
 
 @dataclass(frozen=True)

@@ -88,9 +88,9 @@ def from_arrays(
             parts.append(
                 checked_part(
                     f"X_{part}",
-                    _as_array(X, f"X_{part}", name),
+                    as_array(X, f"{name}: X_{part}"),
                     f"y_{part}",
-                    _as_array(y, f"y_{part}", name),
+                    as_array(y, f"{name}: y_{part}"),
                     name,
                 )
             )
@@ -101,11 +101,20 @@ def from_arrays(
     return combine(name, parts, class_names, where=name, seed=seed, split=split)
 
 
-def _as_array(value: ArrayLike, label: str, where: str) -> AnyArray:
+def as_array(value: ArrayLike, what: str) -> AnyArray:
+    """Anything like an array as one.
+
+    Args:
+        value: an array, or nested lists.
+        what: what errors call it.
+
+    Raises:
+        DataError: its rows are of unequal widths.
+    """
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise DataError(f"{where}: {label} is not a matrix of numbers; its rows are of unequal widths") from error
+        raise DataError(f"{what} is not a matrix of numbers; its rows are of unequal widths") from error
 
 
 def checked_part(x_label: str, X: AnyArray, y_label: str, y: AnyArray, where: str) -> FeaturePart:
@@ -121,7 +130,7 @@ def checked_part(x_label: str, X: AnyArray, y_label: str, y: AnyArray, where: st
     Raises:
         DataError: features or labels that cannot be used (see `from_arrays`).
     """
-    features = _checked_features(X, f"{where}: {x_label}")
+    features = checked_features(X, f"{where}: {x_label}")
     if y.dtype.kind not in "iu":
         raise DataError(
             f"{where}: {y_label} holds {y.dtype} labels, but integers are needed; number the classes from 0 "
@@ -135,7 +144,16 @@ def checked_part(x_label: str, X: AnyArray, y_label: str, y: AnyArray, where: st
     return x_label, features, y.astype(np.int64)
 
 
-def _checked_features(X: AnyArray, what: str) -> Float32Array:
+def checked_features(X: AnyArray, what: str) -> Float32Array:
+    """Check a matrix of features.
+
+    Args:
+        X: features `[n, D]`.
+        what: what errors call it.
+
+    Raises:
+        DataError: it is not 2-D, is empty, or holds anything but finite numbers (also as float32).
+    """
     if X.dtype.kind not in "fiu":
         raise DataError(f"{what} holds {X.dtype} values, but features are real numbers; convert it to float32")
     if X.ndim != 2 or 0 in X.shape:
@@ -173,13 +191,7 @@ def combine(
         DataError: unequal widths, labels that do not fit the names, one class, or a class missing in a part.
         ConfigError: a split or seed that cannot be used.
     """
-    first, features, _ = parts[0]
-    for label, other, _ in parts[1:]:
-        if other.shape[1] != features.shape[1]:
-            raise DataError(
-                f"{where}: {first} has {features.shape[1]} features a row, but {label} has {other.shape[1]}; "
-                "the widths must be equal"
-            )
+    require_equal_widths({label: X for label, X, _ in parts}, where)
     labels, names = _numbered([y for _, _, y in parts], class_names, where)
     if len(parts) == 1:
         require_classes(labels, names, (), where)
@@ -187,8 +199,27 @@ def combine(
     else:
         division = _consecutive({label: len(X) for label, X, _ in parts})
         require_classes(labels, names, (division,), where)
-    X = features if len(parts) == 1 else np.concatenate([X for _, X, _ in parts])
+    X = parts[0][1] if len(parts) == 1 else np.concatenate([X for _, X, _ in parts])
     return FeatureArrays(name, X, labels, names, (division,))
+
+
+def require_equal_widths(matrices: Mapping[str, Float32Array], where: str) -> None:
+    """Check that matrices can be put below each other.
+
+    Args:
+        matrices: `[n, D]`, by the name that errors call them.
+        where: the file or data set, for errors.
+
+    Raises:
+        DataError: they have different widths.
+    """
+    (first, features), *others = matrices.items()
+    for label, other in others:
+        if other.shape[1] != features.shape[1]:
+            raise DataError(
+                f"{where}: {first} has {features.shape[1]} features a row, but {label} has {other.shape[1]}; "
+                "the widths must be equal"
+            )
 
 
 def _numbered(

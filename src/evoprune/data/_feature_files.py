@@ -14,7 +14,7 @@ from evoprune.errors import DataError
 
 _MEANINGFUL = {"X_train", "y_train", "X_val", "y_val", "X_test", "y_test", "X", "y", "class_names"}
 
-_DAMAGED = (
+DAMAGED = (
     OSError,
     ValueError,
     EOFError,
@@ -24,6 +24,7 @@ _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
 )
+"""What reading a damaged file of arrays raises."""
 
 
 def load_feature_file(path: str | Path, *, seed: int = 0, split: Split = DEFAULT_SPLIT) -> FeatureArrays:
@@ -43,7 +44,7 @@ def load_feature_file(path: str | Path, *, seed: int = 0, split: Split = DEFAULT
         ConfigError: a split or seed that cannot be used.
     """
     path = Path(path)
-    arrays, present = _read(path)
+    arrays, present = read_archive(path)
     where = str(path)
     names = arrays.get("class_names")
     class_names = None if names is None else _names_from_file(names, where)
@@ -69,8 +70,12 @@ def load_feature_file(path: str | Path, *, seed: int = 0, split: Split = DEFAULT
     return combine(path.stem, parts, class_names, where=where, seed=seed, split=split)
 
 
-def _read(path: Path) -> tuple[dict[str, AnyArray], list[str]]:
-    """The arrays that have a meaning here, and the names of all that the file holds."""
+def read_archive(path: Path) -> tuple[dict[str, AnyArray], list[str]]:
+    """The arrays of a `.npz` file that have a meaning here, and the names of all that it holds.
+
+    Raises:
+        DataError: the file is missing, damaged, not `.npz`, or holds Python objects.
+    """
     if not path.is_file():
         raise DataError(f"{path} is not a file; give an .npz file with X_train, y_train, X_test and y_test")
     if not zipfile.is_zipfile(path):
@@ -82,11 +87,20 @@ def _read(path: Path) -> tuple[dict[str, AnyArray], list[str]]:
             for key in _MEANINGFUL.intersection(archive.files):
                 arrays[key] = np.asarray(archive[key])
             return arrays, list(archive.files)
-    except _DAMAGED as error:
-        what = f"{path}: the array {key!r}" if key else str(path)
-        if "pickle" in str(error):
-            raise DataError(f"{what} holds Python objects, which are never loaded; save plain numbers") from error
-        raise DataError(f"{what} cannot be read, the file is damaged ({str(error) or type(error).__name__})") from error
+    except DAMAGED as error:
+        raise unreadable(f"{path}: the array {key!r}" if key else str(path), error) from error
+
+
+def unreadable(what: str, error: Exception) -> DataError:
+    """The error about an array that cannot be read.
+
+    Args:
+        what: the file, and which array in it.
+        error: one of `DAMAGED`.
+    """
+    if "pickle" in str(error):
+        return DataError(f"{what} holds Python objects, which are never loaded; save plain numbers")
+    return DataError(f"{what} cannot be read, the file is damaged ({str(error) or type(error).__name__})")
 
 
 def _names_from_file(names: AnyArray, where: str) -> list[str]:

@@ -82,12 +82,17 @@ def load_train_test(train_dir: str | Path, test_dir: str | Path, folds: int = 1,
     divisions: list[Mapping[Part, Path]] = []
     for number in range(folds):
         fold = None if folds == 1 else number
-        divisions.append({"train": _fold_folder(train_dir, fold), "test": _fold_folder(test_dir, fold)})
+        divisions.append({"train": fold_folder(train_dir, fold), "test": fold_folder(test_dir, fold)})
     parent = Path(train_dir).parent
     return _assemble(name if name is not None else _name_of(parent), parent, divisions)
 
 
-def _fold_folder(folder: str | Path, fold: int | None) -> Path:
+def fold_folder(folder: str | Path, fold: int | None) -> Path:
+    """The folder of one published fold, or the only one (`fold` None).
+
+    Raises:
+        DataError: it does not exist.
+    """
     appended = Path(f"{folder}{'' if fold is None else fold}")
     # A pathlib.Path has lost the closing slash that the published lines end in.
     below = Path(folder) / str(fold)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from evoprune.data._dataset import ImageSet
-from evoprune.data._folders import load_train_test
+from evoprune.data._folders import fold_folder, load_train_test
 from evoprune.errors import ConfigError, DataError
 
 Layer: TypeAlias = Literal["first", "second"]
@@ -55,6 +56,14 @@ class PublishedDataset:
                 f"configuration line says {self.classes}; correct the line"
             )
         return image_set
+
+    def test_folder(self) -> Path:
+        """The folder of the test images; of several folds, that of the first.
+
+        Raises:
+            DataError: it does not exist.
+        """
+        return fold_folder(self.test_dir, None if self.folds == 1 else 0)
 
 
 @dataclass(frozen=True)
@@ -193,6 +202,42 @@ class MultiObjectiveSearch:
     hidden_layers: int
     which_sparse: int
     both_sparse: bool
+
+    def encoding_for(self, width: int) -> str:
+        """Name of the encoding, the same for a backbone of any `width`.
+
+        Raises:
+            ConfigError: the line prunes a layer that it does not have, or single connections of both layers.
+        """
+        if self.kind == "features":
+            return "connections:1" if self.connections else "features"
+        if self.both_sparse:
+            if self.connections:
+                raise ConfigError(
+                    f"connections of both layers, on {width} features, are not supported; set neurons|connections "
+                    "to 0 for neurons, or both_sparse to 0"
+                )
+            return "both"
+        if not 1 <= self.which_sparse <= self.hidden_layers:
+            raise ConfigError(
+                f"which_sparse is {self.which_sparse}, but the line has {self.hidden_layers} hidden layer(s); "
+                "layers count from 1"
+            )
+        if self.connections:
+            return f"connections:{self.which_sparse}"
+        return ("first", "second")[self.which_sparse - 1]
+
+    def hidden_for(self, width: int) -> tuple[int, ...]:
+        """Units of the hidden layers of the head, the same for a backbone of any `width`.
+
+        Raises:
+            ConfigError: the line has two hidden layers and units for one.
+        """
+        if self.hidden_layers == 1:
+            return (self.first,)
+        if self.second is None:
+            raise ConfigError(f"hidden_layers is 2, but second is -1, on {width} features; give its units")
+        return (self.first, self.second)
 
 
 PublishedSearch: TypeAlias = OneLayerSearch | BothLayersSearch | MultiObjectiveSearch

@@ -2,14 +2,19 @@
 
 from evoprune.features._arrays import from_arrays, from_feature_file
 from evoprune.features._cache import CacheEntry, cache_folder, clear, list_entries, verify
+from evoprune.features._corrupted import with_corruptions
 from evoprune.features._digest import features_digest
-from evoprune.features._extract import Progress, extract
-from evoprune.features._features import Features
+from evoprune.features._extract import extract
+from evoprune.features._extractor import Progress
+from evoprune.features._features import Corrupted, Features, OODFeatures
+from evoprune.features._ood import with_ood
 from evoprune.features._write import write_feature_file
 
 __all__ = [
     "CacheEntry",
+    "Corrupted",
     "Features",
+    "OODFeatures",
     "Progress",
     "cache_folder",
     "clear",
@@ -19,5 +24,7 @@ __all__ = [
     "from_feature_file",
     "list_entries",
     "verify",
+    "with_corruptions",
+    "with_ood",
     "write_feature_file",
 ]

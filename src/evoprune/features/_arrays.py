@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from numpy.typing import ArrayLike
@@ -11,21 +11,32 @@ from evoprune import data
 from evoprune.data import DEFAULT_SPLIT, FeatureArrays, Split
 from evoprune.features._digest import features_digest
 from evoprune.features._features import Features
+from evoprune.features._ood import with_ood
 
 
-def from_feature_file(path: str | Path, *, seed: int = 0, split: Split = DEFAULT_SPLIT) -> Features:
+def from_feature_file(
+    path: str | Path,
+    *,
+    ood: Sequence[str | Path] = (),
+    seed: int = 0,
+    split: Split = DEFAULT_SPLIT,
+    notify: Callable[[str], None] | None = None,
+) -> Features:
     """Features from a `.npz` file with `X_train, y_train, X_test, y_test` (see `data.load_feature_file`).
 
     Args:
         path: the file.
-        seed: of the split, where the file has only `X` and `y`.
+        ood: sets of out-of-distribution rows: feature files or `class:NAME` (see `with_ood`).
+        seed: of the split, where the file has only `X` and `y`, and of the halves of `ood`.
         split: its shares of training, validation and test part.
+        notify: called with a sentence about rows of `ood` that are left out; None logs it.
 
     Raises:
-        DataError: the file cannot be used; the message says why.
-        ConfigError: a split or seed that cannot be used.
+        DataError: a file cannot be used; the message says why.
+        ConfigError: a split, seed or OOD source that cannot be used.
     """
-    return _features(data.load_feature_file(path, seed=seed, split=split))
+    features = _features(data.load_feature_file(path, seed=seed, split=split))
+    return with_ood(features, ood, seed=seed, notify=notify)
 
 
 def from_arrays(
@@ -38,8 +49,10 @@ def from_arrays(
     y_val: ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
     name: str = "features",
+    ood: Sequence[str | Path | ArrayLike] = (),
     seed: int = 0,
     split: Split = DEFAULT_SPLIT,
+    notify: Callable[[str], None] | None = None,
 ) -> Features:
     """Features from matrices in memory (see `data.from_arrays`).
 
@@ -52,27 +65,28 @@ def from_arrays(
         y_val: labels of the validation part.
         class_names: C names, in the order of the labels.
         name: short name, also of the run.
-        seed: of the split, where there is no test part.
+        ood: sets of out-of-distribution rows: matrices `[N, D]`, feature files or `class:NAME` (see `with_ood`).
+        seed: of the split, where there is no test part, and of the halves of `ood`.
         split: its shares of training, validation and test part.
+        notify: called with a sentence about rows of `ood` that are left out; None logs it.
 
     Raises:
         DataError: the matrices cannot be used; the message says why.
-        ConfigError: a split or seed that cannot be used.
+        ConfigError: a split, seed or OOD source that cannot be used.
     """
-    return _features(
-        data.from_arrays(
-            X_train,
-            y_train,
-            X_test,
-            y_test,
-            X_val=X_val,
-            y_val=y_val,
-            class_names=class_names,
-            name=name,
-            seed=seed,
-            split=split,
-        )
+    arrays = data.from_arrays(
+        X_train,
+        y_train,
+        X_test,
+        y_test,
+        X_val=X_val,
+        y_val=y_val,
+        class_names=class_names,
+        name=name,
+        seed=seed,
+        split=split,
     )
+    return with_ood(_features(arrays), ood, seed=seed, notify=notify)
 
 
 def _features(arrays: FeatureArrays) -> Features:

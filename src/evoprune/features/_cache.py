@@ -65,7 +65,7 @@ class CacheEntry:
 
 
 class FeatureCache:
-    """Looks up and stores features; never fails, but says what it could not do.
+    """Looks up and stores features; never fails, but says what it could not do, once for each file or folder.
 
     Several processes may use one cache: entries are written in one step, and two processes
     that compute the same entry write the same.
@@ -136,6 +136,9 @@ class FeatureCache:
         try:
             write_entry(self._path(fingerprint, digests), backbone, fingerprint, digests, features)
         except OSError as error:
+            if self._folder in self._unusable:
+                return
+            self._unusable.add(self._folder)
             self._notify(
                 f"the features could not be kept in the cache {self._folder} ({error.strerror or error}); "
                 "this run goes on, the next one computes them again; make room there, or set EVOPRUNE_CACHE "

@@ -27,6 +27,19 @@ def features_digest(X: Float32Array, y: IntArray, divisions: Sequence[Division])
     return digest.hexdigest()
 
 
+def arrays_digest(*arrays: NDArray[Any], words: Sequence[str] = ()) -> str:
+    """SHA-256 over arrays (type, shape and values) and words, in this order, hexadecimal."""
+    digest = hashlib.sha256("\0".join(words).encode())
+    for array in arrays:
+        _add(digest, array)
+    return digest.hexdigest()
+
+
+def row_keys(X: Float32Array) -> list[str]:
+    """A key for each row of features `[N, D]`; keys are equal where all bytes of two rows are."""
+    return [hashlib.sha256(row.tobytes()).hexdigest() for row in X]
+
+
 def _add(digest: Any, array: NDArray[Any]) -> None:
     digest.update(f"{array.dtype.str}{list(array.shape)}".encode())
     digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)

@@ -1,54 +1,30 @@
-"""From images to features: what is cached is read, the rest goes through the backbone."""
+"""From a set of images to features, with what is judged beside them."""
 
 from __future__ import annotations
 
-import logging
-import os
-from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from functools import partial
-from itertools import islice
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Literal
 
 import numpy as np
 
-from evoprune._types import Float32Array
 from evoprune.backbones import Backbone, load_backbone
-from evoprune.data import (
-    DEFAULT_SPLIT,
-    Image,
-    ImageSet,
-    Split,
-    check_images,
-    count_duplicates,
-    load_images,
-    raise_broken,
-    without,
-)
-from evoprune.errors import BackboneError, ConfigError, DataError
-from evoprune.features._cache import FeatureCache
+from evoprune.data import DEFAULT_SPLIT, ImageSet, Split, count_duplicates, load_images, raise_broken, without
+from evoprune.features._corrupted import attach_corruptions, evaluated_rows
 from evoprune.features._digest import features_digest
+from evoprune.features._extractor import LOG, Extractor, Progress
 from evoprune.features._features import Features
-
-_LOG = logging.getLogger("evoprune")
-
-_MOST_THREADS = 8
-
-
-class Progress(Protocol):
-    """Hears how far a piece of work is."""
-
-    def __call__(self, done: int, total: int) -> None:
-        """Called from the caller's own thread with 0 < done <= total."""
+from evoprune.features._ood import attach_ood
+from evoprune.features._ood_sources import parse_sources
 
 
 def extract(
     source: str | Path | ImageSet,
     backbone: str | Backbone = "tiny",
     *,
+    ood: Sequence[str | Path] = (),
+    corruptions: bool | Literal["all"] = False,
     skip_broken: bool = False,
     batch_size: int = 64,
     threads: int | None = None,
@@ -67,13 +43,19 @@ def extract(
     Args:
         source: a folder of images, the name of a bundled data set, or an image set.
         backbone: a name (see `load_backbone`) or a backbone.
+        ood: sets of out-of-distribution images: folders of images, feature files, or `class:NAME`
+            (see `with_ood`).
+        corruptions: extract corrupted images too (`data.CORRUPTIONS`), of all rows in a validation or
+            test part, and of all rows of a division without validation part; `all` for those of all
+            rows, which inner folds need.
         skip_broken: leave images out that cannot be read, instead of refusing them.
         batch_size: images that go through the network at once.
         threads: how many images are read and decoded at once; None takes one per processor, 8 at most.
-        progress: called after each batch with the number of images done and to do, cached ones not counted.
+        progress: called after each batch with the number of images done and to do, cached ones not counted;
+            in turn for the images, the out-of-distribution ones, and the corrupted ones.
         notify: called with a sentence about anything worth knowing that does not stop the
             extraction; None logs it as a warning of the logger `evoprune`.
-        seed: of the split, where the source is not divided into parts.
+        seed: of the split, where the source is not divided into parts, and of the halves of `ood`.
         split: shares of training, validation and test part, where the source is not divided.
 
     Returns:
@@ -82,38 +64,24 @@ def extract(
     Raises:
         DataError: the source cannot be used; images that cannot be read are all listed.
         BackboneError: the backbone cannot be had, or gives features that are not finite.
-        ConfigError: a setting is out of range.
+        ConfigError: a setting is out of range, or an unknown class is named.
     """
-    if batch_size < 1:
-        raise ConfigError(f"batch_size={batch_size} is out of range; give 1 or more")
-    if threads is not None and threads < 1:
-        raise ConfigError(f"threads={threads} is out of range; give 1 or more, or leave it out")
-    workers = threads or min(_MOST_THREADS, os.cpu_count() or 1)
-    say = notify or _LOG.warning
+    say = notify or LOG.warning
     image_set = source if isinstance(source, ImageSet) else load_images(source, seed=seed, split=split)
     network = load_backbone(backbone) if isinstance(backbone, str) else backbone
-    cache = FeatureCache(say)
+    extractor = Extractor(network, batch_size=batch_size, threads=threads, progress=progress, notify=notify)
+    # Refused now rather than after minutes of extraction.
+    ood_sources = parse_sources(ood, image_set.name, image_set.class_names, images=True)
 
-    digests = _digests(image_set.images, workers)
-    distinct = list(dict.fromkeys(digests))
-    rows = cache.load(network.fingerprint, distinct)
-    if rows is None:
-        known = cache.collect(network.fingerprint, distinct)
-        image_set, digests = _readable(image_set, digests, known, network, workers, skip_broken=skip_broken)
-        images = dict(zip(digests, image_set.images, strict=True))
-        distinct = list(dict.fromkeys(digests))
-        # Without its broken images, the set may be one that is known as a whole.
-        rows = cache.load(network.fingerprint, distinct) if image_set.broken else None
-        if rows is None:
-            compute = partial(_computed, network=network, batch_size=batch_size, threads=workers, progress=progress)
-            rows = _completed(known, images, distinct, compute)
-            cache.store(network.name, network.fingerprint, distinct, rows)
-
-    duplicates = count_duplicates(digests, image_set.divisions)
+    survey = extractor.survey(image_set.images)
+    if not skip_broken:
+        raise_broken(survey.broken)
+    image_set = without(image_set, survey.broken)
+    X = extractor.features(survey)
+    duplicates = count_duplicates(survey.digests, image_set.divisions)
     if duplicates:
         say(f"{duplicates} test image(s) of {image_set.name} also stand in the training part")
-    X = _per_image(rows, distinct, digests)
-    return Features(
+    features = Features(
         name=image_set.name,
         X=X,
         y=image_set.labels,
@@ -125,113 +93,20 @@ def extract(
         broken=image_set.broken,
         duplicates=duplicates,
     )
+    features = attach_ood(features, ood_sources, extractor, seed=seed, skip_broken=skip_broken, say=say)
+    if not corruptions:
+        return features
+    rows = np.arange(len(features.y)) if corruptions == "all" else evaluated_rows(features.divisions)
+    return attach_corruptions(features, _of_classes(image_set, features), rows, extractor)
 
 
-def _digests(images: Sequence[Image], threads: int) -> list[str]:
-    """SHA-256 of each image, empty for a file that cannot be read."""
-
-    def digest(image: Image) -> str:
-        try:
-            return image.digest()
-        except DataError:
-            # It is listed with its reason among all the other broken images.
-            return ""
-
-    pool = ThreadPoolExecutor(threads)
-    try:
-        return list(pool.map(digest, images))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _readable(
-    image_set: ImageSet,
-    digests: Sequence[str],
-    known: Mapping[str, Float32Array],
-    network: Backbone,
-    threads: int,
-    *,
-    skip_broken: bool,
-) -> tuple[ImageSet, list[str]]:
-    """The image set without broken images, and the digests of those left."""
-    unknown = [image for image, digest in zip(image_set.images, digests, strict=True) if digest not in known]
-    if not unknown:
-        return image_set, list(digests)
-    # Builds the network: one that cannot be had is said before minutes go into checking images.
-    _ = network.width
-    broken = check_images(unknown, threads=threads)
-    if broken and not skip_broken:
-        raise_broken(broken)
-    paths = {item.path for item in broken}
-    left = [
-        digest or image.digest()
-        for image, digest in zip(image_set.images, digests, strict=True)
-        if Path(image.name) not in paths
-    ]
-    return without(image_set, broken), left
-
-
-def _completed(
-    known: Mapping[str, Float32Array],
-    images: Mapping[str, Image],
-    digests: Sequence[str],
-    compute: Callable[[Sequence[Image]], Float32Array],
-) -> Float32Array:
-    """Features `[n, D]` of the images with these digests, computing those that are not known."""
-    rows = dict(known)
-    if missing := [digest for digest in digests if digest not in known]:
-        rows.update(zip(missing, compute([images[digest] for digest in missing]), strict=True))
-    features = np.stack([rows[digest] for digest in digests])
-    # As when it comes from the cache.
-    features.flags.writeable = False
-    return features
-
-
-def _computed(
-    images: Sequence[Image], network: Backbone, batch_size: int, threads: int, progress: Progress | None
-) -> Float32Array:
-    """Features `[n, D]` of these images."""
-    parts: list[Float32Array] = []
-    done = 0
-    with closing(_prepared(network, images, threads, ahead=2 * batch_size)) as prepared:
-        while batch := list(islice(prepared, batch_size)):
-            part = network.extract(np.stack(batch))
-            finite = np.isfinite(part).all(axis=1)
-            if not finite.all():
-                name = images[done + int(finite.argmin())].name
-                raise BackboneError(
-                    f"backbone {network.name!r} gives NaN or infinite features for {name}; its weights or "
-                    "its preprocessing are at fault if other images fail too, else leave this image out"
-                )
-            parts.append(part)
-            done += len(batch)
-            if progress is not None:
-                progress(done, len(images))
-    return np.concatenate(parts)
-
-
-def _prepared(
-    network: Backbone, images: Sequence[Image], threads: int, ahead: int
-) -> Generator[Float32Array, None, None]:
-    """The images as input of the network, in order; threads decode up to `ahead` images in advance."""
-
-    def prepare(image: Image) -> Float32Array:
-        return network.prepare(image.load())
-
-    pool = ThreadPoolExecutor(threads)
-    try:
-        remaining = iter(images)
-        waiting = deque(pool.submit(prepare, image) for image in islice(remaining, ahead))
-        while waiting:
-            yield waiting.popleft().result()
-            waiting.extend(pool.submit(prepare, image) for image in islice(remaining, 1))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _per_image(rows: Float32Array, distinct: Sequence[str], digests: Sequence[str]) -> Float32Array:
-    """Features `[N, D]` of all images from those of the distinct ones, copied if there are duplicates."""
-    if len(distinct) == len(digests):
-        return rows
-    row_of = {digest: row for row, digest in enumerate(distinct)}
-    return rows[[row_of[digest] for digest in digests]]
+def _of_classes(image_set: ImageSet, features: Features) -> ImageSet:
+    """The images of the rows of features, from which whole classes may have been taken."""
+    stays = np.isin(image_set.class_names, features.class_names)[image_set.labels]
+    return replace(
+        image_set,
+        images=tuple(image for image, kept in zip(image_set.images, stays, strict=True) if kept),
+        labels=features.y,
+        class_names=features.class_names,
+        divisions=features.divisions,
+    )

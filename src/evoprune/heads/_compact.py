@@ -45,14 +45,22 @@ class CompactHead:
         """Multiply-adds of one image's pass through the head: the connections that exist."""
         return sum(self.connections)
 
-    def logits(self, X: Float32Array) -> Float32Array:
-        """Logits `[N, C]` of features `[N, D]`.
+    def check(self, X: Float32Array) -> None:
+        """Refuse what are no features `[N, D]` of this head.
 
         Raises:
             DataError: the features have another width.
         """
         if X.ndim != 2 or X.shape[1] != self.width:
             raise DataError(f"features of shape {X.shape} do not fit a head made for {self.width} features a row")
+
+    def logits(self, X: Float32Array) -> Float32Array:
+        """Logits `[N, C]` of features `[N, D]`.
+
+        Raises:
+            DataError: the features have another width.
+        """
+        self.check(X)
         return forward(np.ascontiguousarray(X[:, self.inputs], dtype=np.float32), self.matrices, self.biases)
 
 

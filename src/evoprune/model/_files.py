@@ -63,13 +63,12 @@ def read_files(folder: Path) -> StoredModel:
     return stored
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether a folder holds a model that can be read."""
+def stored_facts(folder: Path) -> dict[str, Any] | None:
+    """The facts about the making of the model in a folder, or None where there is no whole model."""
     try:
-        read_files(folder)
+        return read_files(folder).about
     except StorageError:
-        return False
-    return True
+        return None
 
 
 def _description(path: Path) -> dict[str, Any]:

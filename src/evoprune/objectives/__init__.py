@@ -1,12 +1,40 @@
 """Objectives: what a candidate is judged by."""
 
-from evoprune.objectives._objectives import (
-    OBJECTIVES,
-    Evaluated,
-    Objective,
+from evoprune.objectives._classification import (
     accuracy_score,
+    balanced_accuracy_score,
+    calibration_error,
     cross_entropy,
-    get_objectives,
+    f1_score,
 )
+from evoprune.objectives._evaluated import Evaluated, Objective
+from evoprune.objectives._objectives import OBJECTIVES, get_objectives
+from evoprune.objectives._ood_detector import OOD_SCORES, Detector, OODScore, fit_detector, get_ood_score
+from evoprune.objectives._ood_metrics import aupr, auroc, fpr_at_tpr
+from evoprune.objectives._ood_scores import energy, maxlogit, msp, odin
+from evoprune.objectives._register import register_objective
 
-__all__ = ["OBJECTIVES", "Evaluated", "Objective", "accuracy_score", "cross_entropy", "get_objectives"]
+__all__ = [
+    "OBJECTIVES",
+    "OOD_SCORES",
+    "Detector",
+    "Evaluated",
+    "OODScore",
+    "Objective",
+    "accuracy_score",
+    "aupr",
+    "auroc",
+    "balanced_accuracy_score",
+    "calibration_error",
+    "cross_entropy",
+    "energy",
+    "f1_score",
+    "fit_detector",
+    "fpr_at_tpr",
+    "get_objectives",
+    "get_ood_score",
+    "maxlogit",
+    "msp",
+    "odin",
+    "register_objective",
+]

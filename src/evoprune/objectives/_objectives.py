@@ -1,88 +1,69 @@
-"""What a candidate is judged by. Each objective has a name, a direction and bounds."""
+"""The objectives by name: the built-in ones, and those that a user registers."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from evoprune._types import BoolArray, Float32Array, IntArray
+from evoprune._types import FloatArray
 from evoprune.errors import ConfigError
-from evoprune.training import TrainedCandidate
+from evoprune.objectives._classification import (
+    accuracy_score,
+    balanced_accuracy_score,
+    calibration_error,
+    cross_entropy,
+    f1_score,
+)
+from evoprune.objectives._evaluated import OOD, Evaluated, Objective, mean_over_folds
+from evoprune.objectives._lookup import unknown
+from evoprune.objectives._ood_metrics import aupr, auroc, fpr_at_tpr
+
+CORRUPTED = tuple(f"corrupted:{kind}" for kind in ("noise", "blur", "contrast", "jpeg"))
+"""Names of the extra rows that hold corrupted evaluation images, one kind of corruption each."""
 
 
-@dataclass(frozen=True)
-class Evaluated:
-    """One trained candidate as the objectives see it.
-
-    Attributes:
-        genome: its bits `[L]`.
-        trained: heads and logits by fold and seed.
-        labels: class numbers of each fold's evaluation rows, `[n]` each.
-    """
-
-    genome: BoolArray
-    trained: TrainedCandidate
-    labels: tuple[IntArray, ...]
+def _detection(metric: Callable[[FloatArray, FloatArray], FloatArray]) -> Callable[[Evaluated], float]:
+    """Mean over folds of the mean over seeds of a metric of out-of-distribution detection."""
+    return lambda candidate: float(np.mean([metric(*scores).mean() for scores in candidate.ood_scores]))
 
 
-@dataclass(frozen=True)
-class Objective:
-    """One objective.
-
-    Attributes:
-        name: what the user types.
-        title: what tables and figures show.
-        maximize: True where more is better.
-        lower: smallest possible value.
-        upper: largest possible value (may be infinite).
-        compute: from an evaluated candidate to its value, in its natural sign.
-    """
-
-    name: str
-    title: str
-    maximize: bool
-    lower: float
-    upper: float
-    compute: Callable[[Evaluated], float]
-
-
-def _mean_over_folds(candidate: Evaluated, score: Callable[[Float32Array, IntArray], float]) -> float:
-    """Mean over folds of the mean over seeds."""
+def _corrupted_accuracy(candidate: Evaluated) -> float:
+    """Accuracy on corrupted evaluation images: mean over kinds of corruption, folds and seeds."""
     return float(
         np.mean(
             [
-                np.mean([score(logits, labels) for logits in fold])
-                for fold, labels in zip(candidate.trained.logits, candidate.labels, strict=True)
+                accuracy_score(logits, labels)
+                for kind in CORRUPTED
+                for fold, labels in zip(candidate.trained.extra[kind], candidate.labels, strict=True)
+                for logits in fold
             ]
         )
     )
 
 
-def accuracy_score(logits: Float32Array, labels: IntArray) -> float:
-    """Share of rows `[N, C]` whose largest logit is at the label; of equal logits the first counts."""
-    if not np.isfinite(logits).all():
-        return float("nan")
-    return float(np.mean(logits.argmax(axis=1) == labels))
-
-
-def cross_entropy(logits: Float32Array, labels: IntArray) -> float:
-    """Mean negative log-likelihood of the labels under the softmax of logits `[N, C]`, natural log."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    likelihood = shifted[np.arange(len(labels)), labels] - np.log(np.exp(shifted).sum(axis=1))
-    return float(-likelihood.mean())
-
-
 OBJECTIVES = {
     objective.name: objective
     for objective in (
-        Objective("accuracy", "accuracy", True, 0.0, 1.0, lambda c: _mean_over_folds(c, accuracy_score)),
-        Objective("loss", "cross entropy", False, 0.0, np.inf, lambda c: _mean_over_folds(c, cross_entropy)),
+        Objective("accuracy", "accuracy", True, 0.0, 1.0, lambda c: mean_over_folds(c, accuracy_score)),
+        Objective("loss", "cross entropy", False, 0.0, np.inf, lambda c: mean_over_folds(c, cross_entropy)),
+        Objective("f1", "macro F1", True, 0.0, 1.0, lambda c: mean_over_folds(c, f1_score)),
+        Objective(
+            "balanced_accuracy",
+            "balanced accuracy",
+            True,
+            0.0,
+            1.0,
+            lambda c: mean_over_folds(c, balanced_accuracy_score),
+        ),
         Objective("active", "active share", False, 0.0, 1.0, lambda c: float(c.genome.mean())),
         Objective("parameters", "parameters", False, 0.0, np.inf, lambda c: float(c.trained.heads[0][0].parameters)),
         Objective("flops", "multiply-adds", False, 0.0, np.inf, lambda c: float(c.trained.heads[0][0].multiply_adds)),
+        Objective("ood", "OOD AUROC", True, 0.0, 1.0, _detection(auroc), needs=(OOD,)),
+        Objective("ood_aupr", "OOD AUPR", True, 0.0, 1.0, _detection(aupr), needs=(OOD,)),
+        Objective("ood_fpr95", "OOD FPR at 95 % TPR", False, 0.0, 1.0, _detection(fpr_at_tpr), needs=(OOD,)),
+        Objective("calibration", "calibration error", False, 0.0, 1.0, lambda c: mean_over_folds(c, calibration_error)),
+        Objective("corruption", "accuracy on corrupted images", True, 0.0, 1.0, _corrupted_accuracy, needs=CORRUPTED),
     )
 }
 
@@ -97,9 +78,7 @@ def get_objectives(names: Sequence[str]) -> tuple[Objective, ...]:
         raise ConfigError(f"no objective is given; choose among {', '.join(OBJECTIVES)}")
     for name in names:
         if name not in OBJECTIVES:
-            near = difflib.get_close_matches(name, OBJECTIVES, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ConfigError(f"objective {name!r} is unknown; {hint}choose among {', '.join(OBJECTIVES)}")
+            raise unknown("objective", name, OBJECTIVES, ", or register it (register_objective) before the run")
     if len(set(names)) < len(names):
         raise ConfigError(f"objectives {', '.join(names)} name one twice; give each once")
     return tuple(OBJECTIVES[name] for name in names)

@@ -1,16 +1,49 @@
 """Reports: tables and figures of a run."""
 
+from evoprune.report._attainment import attainment_bands, write_attainment_bands
+from evoprune.report._chord import neuron_chord, write_neuron_chord
+from evoprune.report._critical_difference import critical_difference_figure, write_critical_difference
 from evoprune.report._figures import draw_convergence, write_convergence
+from evoprune.report._front import FrontData
+from evoprune.report._front_3d import front_3d, write_front_3d
+from evoprune.report._front_table import front_table, write_front, write_hypervolume
 from evoprune.report._history import best_so_far, write_history
+from evoprune.report._hypervolume import hypervolume_curve, write_hypervolume_curve
+from evoprune.report._pairwise import pairwise_fronts, write_pairwise_fronts
+from evoprune.report._parallel import parallel_coordinates, write_parallel_coordinates
+from evoprune.report._runs_table import runs_table
+from evoprune.report._sparsity import SparsityCurve, sparsity_curves, write_sparsity
 from evoprune.report._table import result_table, shown_accuracy
 from evoprune.report._text import printable
 
 __all__ = [
+    "FrontData",
+    "SparsityCurve",
+    "attainment_bands",
     "best_so_far",
+    "critical_difference_figure",
     "draw_convergence",
+    "front_3d",
+    "front_table",
+    "hypervolume_curve",
+    "neuron_chord",
+    "pairwise_fronts",
+    "parallel_coordinates",
     "printable",
     "result_table",
+    "runs_table",
     "shown_accuracy",
+    "sparsity_curves",
+    "write_attainment_bands",
     "write_convergence",
+    "write_critical_difference",
+    "write_front",
+    "write_front_3d",
     "write_history",
+    "write_hypervolume",
+    "write_hypervolume_curve",
+    "write_neuron_chord",
+    "write_pairwise_fronts",
+    "write_parallel_coordinates",
+    "write_sparsity",
 ]

@@ -28,16 +28,19 @@ def result_table(summary: dict[str, Any], *, ascii_only: bool = False) -> Group:
     table.add_column("")
     table.add_column("dense", justify="right")
     table.add_column("evolved", justify="right", style="bold")
-    if summary["protocol"] == "paper":
-        parts = {"test": "accuracy on the test part, % (paper)"}
-    else:
-        parts = {"validation": "validation accuracy, %", "test": "test accuracy, %"}
+    paper = summary["protocol"] == "paper"
+    parts = (
+        {"test": "{} on the test part{} (paper)"} if paper else {"validation": "validation {}{}", "test": "test {}{}"}
+    )
     for part, label in parts.items():
-        table.add_row(label, *(shown_accuracy(of, part, sign) for of in (dense, best)))
-    for objective in summary["objectives"]:
-        name = objective["name"]
+        table.add_row(label.format("accuracy", ", %"), *(shown_accuracy(of, part, sign) for of in (dense, best)))
+    titles = {objective["name"]: objective["title"] for objective in summary["objectives"]}
+    if "ood" in best["test"]:
+        titles.setdefault("ood", "OOD AUROC")
+    for name, title in titles.items():
         if name not in _COUNTED:
-            table.add_row(f"{objective['title']} in the search", *(_value(of, name) for of in (dense, best)))
+            for part, label in parts.items():
+                table.add_row(label.format(title, ""), *(_measured(of, part, name, sign) for of in (dense, best)))
     pruned = "connections" if summary["encoding"].startswith("connections") else "neurons"
     table.add_row(f"active {pruned}", *(_active(of) for of in (dense, best)))
     table.add_row("parameters of the head", *(f"{of['parameters']:,}" for of in (dense, best)))
@@ -60,9 +63,12 @@ def shown_accuracy(of: dict[str, Any], part: str, sign: str) -> str:
     return f"{100 * mean:.2f}" + (f" {sign} {100 * spread:.2f}" if of["seeds"] > 1 else "")
 
 
-def _value(of: dict[str, Any], name: str) -> str:
-    value = of["values"][name]
-    return "-" if value is None else f"{value:.4f}"
+def _measured(of: dict[str, Any], part: str, name: str, sign: str) -> str:
+    """Mean of a figure, with its spread where there is more than one seed."""
+    mean, spread = of[part][name], of[f"{part}_std"][name]
+    if mean is None:
+        return "-"
+    return f"{mean:.4f}" + (f" {sign} {spread:.4f}" if of["seeds"] > 1 else "")
 
 
 def _active(of: dict[str, Any]) -> str:
@@ -86,9 +92,7 @@ def _caption(summary: dict[str, Any], sign: str) -> str:
     if summary["protocol"] == "paper":
         lines.append("Paper protocol: masks were selected on this test part; figures are optimistic.")
     if len(summary["objectives"]) > 1:
-        size, first = len(summary["front"]), summary["objectives"][0]
-        lines.append(
-            f"The front has {size} member{'' if size == 1 else 's'}; shown is the one with the "
-            f"{'highest' if first['maximize'] else 'lowest'} {first['title']}."
-        )
+        size = len(summary["front"])
+        lines.append(f"The front has {size} member{'' if size == 1 else 's'}; chosen: {summary['chosen_by']}.")
+        lines.append("`evoprune front` shows them all, `evoprune select` chooses another.")
     return "\n".join(lines)

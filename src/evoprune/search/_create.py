@@ -19,6 +19,18 @@ def _nsga2(length: int, maximize: tuple[bool, ...], seed: int, options: SearchOp
     return NSGA2(length, maximize, seed, options)
 
 
+def _nsga3(length: int, maximize: tuple[bool, ...], seed: int, options: SearchOptions) -> Algorithm:
+    from evoprune.search._nsga3 import NSGA3  # noqa: PLC0415
+
+    return NSGA3(length, maximize, seed, options)
+
+
+def _spea2(length: int, maximize: tuple[bool, ...], seed: int, options: SearchOptions) -> Algorithm:
+    from evoprune.search._spea2 import SPEA2  # noqa: PLC0415
+
+    return SPEA2(length, maximize, seed, options)
+
+
 @dataclass(frozen=True)
 class _Entry:
     """How an algorithm is made, and which options change what it does."""
@@ -31,6 +43,8 @@ _SAMPLING = frozenset({"population", "initial_density"})
 _ENTRIES = {
     "genetic": _Entry(GeneticAlgorithm, _SAMPLING | {"selection", "crossover", "mutation_probability"}),
     "nsga2": _Entry(_nsga2, _SAMPLING | {"offspring"}),
+    "nsga3": _Entry(_nsga3, _SAMPLING | {"offspring"}),
+    "spea2": _Entry(_spea2, _SAMPLING | {"offspring"}),
     "random": _Entry(RandomSearch, _SAMPLING),
 }
 
@@ -49,7 +63,7 @@ def create(
     """Make a search algorithm by its name.
 
     Args:
-        name: `genetic` (one objective), `nsga2` (two or more) or `random` (any number).
+        name: `genetic` (one objective), `nsga2`, `nsga3`, `spea2` (two or more) or `random` (any number).
         length: L, the number of bits of a genome.
         maximize: the directions of the M objectives, True where larger is better.
         seed: of all random draws.

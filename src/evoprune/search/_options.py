@@ -20,7 +20,7 @@ class SearchOptions(BaseModel):
         selection: how the parents are chosen (`genetic`).
         crossover: how two children come from two parents (`genetic`).
         mutation_probability: probability that a pair of children is mutated (`genetic`).
-        offspring: number of children a step (`nsga2`).
+        offspring: number of children a step (`nsga2`, `nsga3`, `spea2`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

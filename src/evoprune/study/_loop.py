@@ -44,11 +44,21 @@ class Progress:
     seconds: float
 
 
+class Evaluate(Protocol):
+    """What measures genomes."""
+
+    def __call__(self, genomes: BoolArray, on_progress: Callable[[int, int], None] | None = None, /) -> FloatArray:
+        """Values `[P, M]` of genomes `[P, L]`; `on_progress` hears of the trainings done and their total."""
+
+
 class Callback(Protocol):
     """Hears of the search; whatever it does cannot change the result."""
 
     def on_start(self, earlier: Sequence[Evaluation], budget: int) -> None:
         """Called once before the first batch, with the evaluations of earlier sessions."""
+
+    def on_training(self, done: float, budget: int) -> None:
+        """Called while a batch is under way: evaluations done, those under way counted by their share of trainings."""
 
     def on_evaluations(self, genomes: BoolArray, values: FloatArray, progress: Progress) -> None:
         """Called after each batch is committed, with genomes `[P, L]` and values `[P, M]`."""
@@ -62,7 +72,7 @@ class Interrupted(EvoPruneError):
 
 def search(
     algorithm: AsksAndTells,
-    evaluate: Callable[[BoolArray], FloatArray],
+    evaluate: Evaluate,
     store: Store,
     *,
     budget: int,
@@ -78,7 +88,7 @@ def search(
 
     Args:
         algorithm: fresh, with its seed.
-        evaluate: genomes `[P, L]` to values `[P, M]`.
+        evaluate: genomes `[P, L]` to values `[P, M]`, told whom to tell of its progress.
         store: evaluations so far; new ones are committed to it.
         budget: total number of evaluations, those already stored included.
         batch: genomes that are evaluated and committed at a time.
@@ -102,7 +112,7 @@ def search(
             chunk = within[start : start + batch]
             store.start(chunk)
             began = time.perf_counter()
-            values = evaluate(chunk)
+            values = evaluate(chunk, _told(callbacks, len(store), len(chunk), budget))
             store.finish(chunk, values, time.perf_counter() - began)
             progress = Progress(len(store), budget, len(store) - at_start, time.perf_counter() - started)
             for callback in callbacks:
@@ -121,6 +131,16 @@ def search(
         stalled = 0 if len(new) else stalled + 1
         if stalled >= STALL_LIMIT:
             return
+
+
+def _told(callbacks: tuple[Callback, ...], before: int, size: int, budget: int) -> Callable[[int, int], None] | None:
+    """Passes the trainings of a batch on to the callbacks, as a number of evaluations."""
+
+    def tell(done: int, total: int) -> None:
+        for callback in callbacks:
+            callback.on_training(before + size * done / total, budget)
+
+    return tell if callbacks else None
 
 
 def _unknown(genomes: BoolArray, store: Store) -> BoolArray:

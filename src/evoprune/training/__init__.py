@@ -1,5 +1,7 @@
 """Training: recipes, and the engine that trains a batch of candidates."""
 
+from evoprune.training._apply import head_logits, penultimate
+from evoprune.training._device import resolve_device
 from evoprune.training._population import TrainedCandidate, Trainer, TrainingSet, train_population
 from evoprune.training._recipe import FAST, PAPER, RECIPES, EarlyStopping, Recipe, fastest_precision, get_recipe
 
@@ -14,5 +16,8 @@ __all__ = [
     "TrainingSet",
     "fastest_precision",
     "get_recipe",
+    "head_logits",
+    "penultimate",
+    "resolve_device",
     "train_population",
 ]

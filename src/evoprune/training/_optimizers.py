@@ -29,7 +29,8 @@ def make_optimizer(recipe: Recipe, weights: list[Tensor], gradients: list[Tensor
 
 
 def _sgd(params: list[Tensor], grads: list[Tensor], momentum: float, nesterov: bool) -> Callable[[float], None]:
-    buffers = [torch.zeros_like(w) for w in params]
+    # Without momentum there must be no buffers: torch refuses them on CUDA.
+    buffers = [torch.zeros_like(w) for w in params] if momentum else []
     first = True
 
     def step(rate: float) -> None:
@@ -53,7 +54,7 @@ def _sgd(params: list[Tensor], grads: list[Tensor], momentum: float, nesterov: b
 
 def _adam(params: list[Tensor], grads: list[Tensor]) -> Callable[[float], None]:
     means, squares = [torch.zeros_like(w) for w in params], [torch.zeros_like(w) for w in params]
-    count = torch.zeros(())
+    count = torch.zeros((), device=params[0].device)
     counts = [count] * len(params)
 
     def step(rate: float) -> None:

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 import psutil
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from evoprune._types import Float32Array, IntArray
 from evoprune.data import Fold
+from evoprune.errors import DataError
 from evoprune.heads import CompactHead, Head, Structure, compact_head
+from evoprune.training._apply import CHUNK_ROWS, head_logits
 from evoprune.training._cancelled import TrainingCancelled
-from evoprune.training._engine import smoothed_targets, train_compact
+from evoprune.training._device import resolve_device, trains_in_packs
+from evoprune.training._engine import CompactWeights, smoothed_targets, train_compact
+from evoprune.training._packed_engine import PackedEngine
+from evoprune.training._packs import Job
 from evoprune.training._prepare import PreparedFold, prepare_fold
 from evoprune.training._randomness import initial_matrices
 from evoprune.training._recipe import Recipe
 
 logger = logging.getLogger(__name__)
-
-_EVALUATED_ROWS = 4096
-"""Rows whose logits are computed at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +42,15 @@ class TrainingSet:
         y: class numbers `[N]`.
         classes: C.
         folds: rows to train on and to evaluate on.
+        extra: more rows that every trained head is applied to, by name: one array of raw
+            features `[n, D]`, float32, a fold (such as images of other data sets).
     """
 
     X: Float32Array
     y: IntArray
     classes: int
     folds: tuple[Fold, ...]
+    extra: Mapping[str, tuple[Float32Array, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,34 +61,67 @@ class TrainedCandidate:
         heads: compact heads `[folds][seeds]` that take raw features (standardisation folded in).
         logits: on each fold's evaluation rows `[folds][seeds]`, each `[n, C]`, float32.
         epochs: epochs run `[folds][seeds]`.
+        extra: logits on the training set's extra rows, by name, `[folds][seeds]`, each `[n, C]`, float32.
     """
 
     heads: tuple[tuple[CompactHead, ...], ...]
     logits: tuple[tuple[Float32Array, ...], ...]
     epochs: tuple[tuple[int, ...], ...]
+    extra: Mapping[str, tuple[tuple[Float32Array, ...], ...]] = field(default_factory=dict)
+
+    def with_seed(self, index: int) -> TrainedCandidate:
+        """The same candidate with its `index`-th seed alone."""
+        return TrainedCandidate(
+            heads=tuple((fold[index],) for fold in self.heads),
+            logits=tuple((fold[index],) for fold in self.logits),
+            epochs=tuple((fold[index],) for fold in self.epochs),
+            extra={name: tuple((fold[index],) for fold in folds) for name, folds in self.extra.items()},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Trained:
+    """One training's result: the head, its logits on evaluation and extra rows, and the epochs run."""
+
+    head: CompactHead
+    logits: Float32Array
+    epochs: int
+    extra: dict[str, Float32Array]
 
 
 class Trainer:
     """Trains candidates on one training set; what they share is prepared once.
 
-    Each training runs on one thread, as many at a time as torch has threads
+    On the CPU each training runs on one thread, as many at a time as torch has threads
     (`torch.set_num_threads`, `OMP_NUM_THREADS`) and memory allows. A candidate's result
     depends on itself, the data and the recipe alone: it is the same, bit for bit on one
     machine, whatever it is trained with and on however many threads.
+
+    On a GPU many trainings run at once as one stack of matrices; trained heads are applied
+    to rows on the CPU. Results are those of the CPU up to rounding; `_packed_engine` says
+    how far they are the same in any company.
 
     Args:
         data: features, labels and folds.
         head: shape of the head.
         recipe: how to train.
+        device: where, as `resolve_device` takes it.
+
+    Raises:
+        DataError: extra rows are not one float32 array `[n, D]` a fold.
+        ConfigError: the device is unknown, or there is none such.
     """
 
-    def __init__(self, data: TrainingSet, head: Head, recipe: Recipe) -> None:
+    def __init__(self, data: TrainingSet, head: Head, recipe: Recipe, device: str = "cpu") -> None:
+        _check_extra(data)
+        self.device = resolve_device(device)
         self.data = data
         self.head = head
         self.recipe = recipe
         self._folds: list[PreparedFold] | None = None
         self._targets: list[Tensor] = []
         self._initial: dict[int, tuple[Float32Array, ...]] = {}
+        self._packed: PackedEngine | None = None
 
     def train(
         self,
@@ -102,33 +142,50 @@ class Trainer:
         folds = self._prepared(seeds)
         keys = [(p, f, s) for p in range(len(structures)) for f in range(len(folds)) for s in seeds]
         cancelled = threading.Event()
-        results: dict[tuple[int, int, int], tuple[CompactHead, Float32Array, int]] = {}
+        results: dict[tuple[int, int, int], _Trained] = {}
+        waiting: dict[Future[_Trained], tuple[int, int, int]] = {}
+
+        def collect(seconds: float) -> None:
+            done, _ = wait(waiting, timeout=seconds, return_when=FIRST_COMPLETED)
+            for future in done:
+                results[waiting.pop(future)] = future.result()
+            if done and on_progress is not None:
+                on_progress(len(results), len(keys))
+
         with ThreadPoolExecutor(self._workers(), initializer=partial(torch.set_num_threads, 1)) as pool:
-            waiting: dict[Future[tuple[CompactHead, Float32Array, int]], tuple[int, int, int]] = {
-                pool.submit(self._train_one, structures[p], f, s, cancelled.is_set): (p, f, s) for p, f, s in keys
-            }
             try:
+                if trains_in_packs(self.device):
+                    # The GPU is driven from here; meanwhile the pool applies the heads that are done.
+                    jobs = [Job(structures[p], f, s) for p, f, s in keys]
+                    for number, weights in self._engine().train(jobs, self._initial, cancelled.is_set):
+                        job = jobs[number]
+                        waiting[pool.submit(self._finish, weights, job.structure, job.fold, cancelled.is_set)] = keys[
+                            number
+                        ]
+                        collect(0)
+                else:
+                    for p, f, s in keys:
+                        waiting[pool.submit(self._train_one, structures[p], f, s, cancelled.is_set)] = p, f, s
                 while waiting:
-                    # With a time limit, so that an interrupt is heard on every system.
-                    done, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        results[waiting.pop(future)] = future.result()
-                    if done and on_progress is not None:
-                        on_progress(len(results), len(keys))
+                    collect(0.2)  # with a time limit, so that an interrupt is heard on every system
             except BaseException:
                 # An interrupt or a failure: what is under way ends within one chunk of rows.
                 cancelled.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         return [
-            TrainedCandidate(
-                *(
-                    tuple(tuple(results[p, f, s][part] for s in seeds) for f in range(len(folds)))  # type: ignore[arg-type]
-                    for part in range(3)
-                )
-            )
+            self._candidate([[results[p, f, s] for s in seeds] for f in range(len(folds))])
             for p in range(len(structures))
         ]
+
+    def _candidate(self, trained: Sequence[Sequence[_Trained]]) -> TrainedCandidate:
+        """One candidate from its trainings `[folds][seeds]`."""
+        return TrainedCandidate(
+            heads=tuple(tuple(t.head for t in fold) for fold in trained),
+            logits=tuple(tuple(t.logits for t in fold) for fold in trained),
+            epochs=tuple(tuple(t.epochs for t in fold) for fold in trained),
+            extra={name: tuple(tuple(t.extra[name] for t in fold) for fold in trained) for name in self.data.extra},
+        )
 
     def _prepared(self, seeds: Sequence[int]) -> list[PreparedFold]:
         if self._folds is None:
@@ -141,9 +198,18 @@ class Trainer:
         self._initial = {s: self._initial.get(s) or initial_matrices(shapes, s) for s in seeds}
         return self._folds
 
+    def _engine(self) -> PackedEngine:
+        """The GPU's engine, which has the features of all folds there, or at hand."""
+        if self._packed is None:
+            features = [fold.features for fold in self._folds or []]
+            self._packed = PackedEngine(features, self._targets, self.recipe, self.device)
+        return self._packed
+
     def _workers(self) -> int:
         """Trainings that run at a time: one a thread, fewer where memory is short."""
         threads = torch.get_num_threads()
+        if trains_in_packs(self.device):
+            return threads  # which apply heads that were trained elsewhere
         folds = self._folds or []
         # A training holds its columns of the features, and a chunk of them with its dropout.
         largest = max((f.features.numel() * f.features.element_size() for f in folds), default=0)
@@ -153,37 +219,57 @@ class Trainer:
             logger.warning("memory is short: %d trainings at a time instead of %d", workers, threads)
         return workers
 
-    def _train_one(
-        self, structure: Structure, number: int, seed: int, cancelled: Callable[[], bool]
-    ) -> tuple[CompactHead, Float32Array, int]:
+    def _train_one(self, structure: Structure, number: int, seed: int, cancelled: Callable[[], bool]) -> _Trained:
         fold = (self._folds or [])[number]
         weights = train_compact(
             fold.features, self._targets[number], structure, self._initial[seed], self.recipe, seed, cancelled=cancelled
         )
+        return self._finish(weights, structure, number, cancelled)
+
+    def _finish(
+        self, weights: CompactWeights, structure: Structure, number: int, cancelled: Callable[[], bool]
+    ) -> _Trained:
+        """The head that a training on fold `number` came to, and its logits."""
+        fold = (self._folds or [])[number]
         head = compact_head(weights.matrices, weights.bias, structure, fold.mean, fold.scale)
-        return head, self._logits(head, self.data.folds[number].evaluate, cancelled), weights.epochs
-
-    def _logits(self, head: CompactHead, rows: IntArray, cancelled: Callable[[], bool]) -> Float32Array:
-        """Logits of the trained head on raw features, a chunk of rows at a time."""
-        parts = []
-        for start in range(0, len(rows), _EVALUATED_ROWS):
-            if cancelled():
-                raise TrainingCancelled
-            chunk = self.data.X[rows[start : start + _EVALUATED_ROWS]]
-            parts.append(_torch_logits(head, chunk))
-        return np.concatenate(parts) if parts else np.zeros((0, head.classes), dtype=np.float32)
+        X, rows = self.data.X, self.data.folds[number].evaluate
+        return _Trained(
+            head,
+            _logits(head, (X[chunk] for chunk in _chunks(rows)), cancelled),
+            weights.epochs,
+            {name: _logits(head, _chunks(extra[number]), cancelled) for name, extra in self.data.extra.items()},
+        )
 
 
-def _torch_logits(head: CompactHead, X: Float32Array) -> Float32Array:
-    """As `CompactHead.logits`, on this thread alone."""
-    out = torch.from_numpy(X).index_select(1, torch.from_numpy(head.inputs))
-    for index, (matrix, bias) in enumerate(zip(head.matrices, head.biases, strict=True)):
-        if index:
-            out.relu_()
-        weights = torch.from_numpy(matrix)
-        out = out @ weights if bias is None else torch.addmm(torch.from_numpy(bias), out, weights)
-    logits: Float32Array = out.numpy()
-    return logits
+def _check_extra(data: TrainingSet) -> None:
+    width = data.X.shape[1]
+    for name, extra in data.extra.items():
+        if len(extra) != len(data.folds):
+            raise DataError(
+                f"extra rows {name!r} are given for {len(extra)} fold(s) where there are {len(data.folds)}; "
+                "give one array a fold"
+            )
+        for number, rows in enumerate(extra):
+            if rows.ndim != 2 or rows.shape[1] != width or rows.dtype != np.float32:
+                raise DataError(
+                    f"extra rows {name!r} of fold {number} are {rows.dtype} of shape {rows.shape}; "
+                    f"give float32 of shape [n, {width}], the width of the features"
+                )
+
+
+def _chunks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    for start in range(0, len(rows), CHUNK_ROWS):
+        yield rows[start : start + CHUNK_ROWS]
+
+
+def _logits(head: CompactHead, chunks: Iterator[Float32Array], cancelled: Callable[[], bool]) -> Float32Array:
+    """Logits of a trained head on raw features that come a chunk of rows at a time."""
+    parts = []
+    for chunk in chunks:
+        if cancelled():
+            raise TrainingCancelled
+        parts.append(head_logits(head, chunk))
+    return np.concatenate(parts) if parts else np.zeros((0, head.classes), dtype=np.float32)
 
 
 def train_population(
@@ -194,6 +280,7 @@ def train_population(
     recipe: Recipe,
     seeds: Sequence[int],
     on_progress: Callable[[int, int], None] | None = None,
+    device: str = "cpu",
 ) -> list[TrainedCandidate]:
     """Train candidates once; see `Trainer.train`, which is cheaper for several calls on the same data."""
-    return Trainer(data, head, recipe).train(structures, seeds, on_progress)
+    return Trainer(data, head, recipe, device).train(structures, seeds, on_progress)

@@ -107,20 +107,38 @@ FAST = Recipe(
 RECIPES = {recipe.name: recipe for recipe in (FAST, PAPER)}
 
 
-def fastest_precision() -> Literal["float32", "bfloat16"]:
-    """`bfloat16` where the processor multiplies it natively (AVX-512 BF16, AMX), else `float32`."""
+def fastest_precision(device: str = "cpu") -> Literal["float32", "bfloat16"]:
+    """`bfloat16` where a device multiplies it natively, else `float32`.
+
+    Processors do so with AVX-512 BF16 or AMX, CUDA devices from compute capability 8.0 on.
+
+    Args:
+        device: as `resolve_device` takes it.
+
+    Raises:
+        ConfigError: the device is unknown, or there is none such.
+    """
     import torch  # noqa: PLC0415
 
+    from evoprune.training._device import resolve_device  # noqa: PLC0415
+
+    resolved = resolve_device(device)
+    if resolved.type == "cuda":
+        return "bfloat16" if torch.cuda.get_device_capability(resolved) >= (8, 0) else "float32"
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     native = any(getattr(torch.cpu, check, lambda: False)() for check in checks)
     return "bfloat16" if native else "float32"
 
 
-def get_recipe(recipe: str | Recipe) -> Recipe:
-    """The recipe of a name, in the fastest precision of this machine; a recipe is returned as it is.
+def get_recipe(recipe: str | Recipe, device: str = "cpu") -> Recipe:
+    """The recipe of a name, in the fastest precision of a device; a recipe is returned as it is.
+
+    Args:
+        recipe: name, or recipe.
+        device: as `resolve_device` takes it.
 
     Raises:
-        ConfigError: the name is unknown.
+        ConfigError: the name is unknown, or the device.
     """
     if isinstance(recipe, Recipe):
         return recipe
@@ -128,4 +146,4 @@ def get_recipe(recipe: str | Recipe) -> Recipe:
         near = difflib.get_close_matches(recipe, RECIPES, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ConfigError(f"recipe {recipe!r} is unknown; {hint}choose one of {', '.join(RECIPES)}")
-    return RECIPES[recipe].model_copy(update={"precision": fastest_precision()})
+    return RECIPES[recipe].model_copy(update={"precision": fastest_precision(device)})

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evoprune.workflow._config import RunConfig, make_config, read_config
+    from evoprune.workflow._merge import merge, read_merged
+    from evoprune.workflow._plan import read_plan, write_plan
     from evoprune.workflow._result import Result, Scores, Solution
-    from evoprune.workflow._run import Listeners, execute, load_features
+    from evoprune.workflow._run import Listeners, execute, load_features, make_study
     from evoprune.workflow._run_folder import RunFolder
-    from evoprune.workflow._status import RunSettings, RunStatus, find_runs, read_settings, read_status
+    from evoprune.workflow._select import Choice, choose
+    from evoprune.workflow._status import RunSettings, RunStatus, find_runs, read_settings, read_status, seed_folders
     from evoprune.workflow._study import Study, default_algorithm
 
 _HOMES = {
+    "Choice": "_select",
     "Listeners": "_run",
     "Result": "_result",
     "RunConfig": "_config",
@@ -23,17 +27,25 @@ _HOMES = {
     "Scores": "_result",
     "Solution": "_result",
     "Study": "_study",
+    "choose": "_select",
     "default_algorithm": "_study",
     "execute": "_run",
     "find_runs": "_status",
     "load_features": "_run",
     "make_config": "_config",
+    "make_study": "_run",
+    "merge": "_merge",
     "read_config": "_config",
+    "read_merged": "_merge",
+    "read_plan": "_plan",
     "read_settings": "_status",
     "read_status": "_status",
+    "seed_folders": "_status",
+    "write_plan": "_plan",
 }
 
 __all__ = [
+    "Choice",
     "Listeners",
     "Result",
     "RunConfig",
@@ -43,14 +55,21 @@ __all__ = [
     "Scores",
     "Solution",
     "Study",
+    "choose",
     "default_algorithm",
     "execute",
     "find_runs",
     "load_features",
     "make_config",
+    "make_study",
+    "merge",
     "read_config",
+    "read_merged",
+    "read_plan",
     "read_settings",
     "read_status",
+    "seed_folders",
+    "write_plan",
 ]
 
 

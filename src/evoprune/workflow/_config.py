@@ -26,6 +26,7 @@ class RunConfig(BaseModel):
     Attributes:
         data: folder of images, `digits`, a feature file, or a published CSV file.
         kind: `images`, `features` (a file), `published` (a CSV file), or `arrays` (from Python).
+        dataset: which data set of a published CSV file; None for the first.
         backbone: name of the backbone, None for features.
         weights: file with the backbone's weights, where they do not come with its name.
         skip_broken: leave unreadable images out.
@@ -33,13 +34,17 @@ class RunConfig(BaseModel):
         head: units of the hidden layers.
         encoding: what a genome's bits mean.
         recipe: how candidates are trained.
+        device: that they are trained on: `cpu`, `cuda:0`, ..
         objectives: what is searched for.
+        ood: out-of-distribution images: folders, feature files, `class:NAME`.
+        ood_score: by which they are told from the data set's own.
         algorithm: search algorithm.
         search: its settings.
         protocol: `nested` or `paper`.
         folds: inner folds.
         held_out: published fold whose test part is kept for the report.
-        seed: of splits, search and training.
+        seed: of search and training, and of splits.
+        split_seed: of splits, where it is not `seed`: several runs then share their splits.
         report_seeds: number of trainings behind each figure of the result table.
         evaluations: total number of evaluations.
         batch: candidates trained and committed at a time.
@@ -49,6 +54,7 @@ class RunConfig(BaseModel):
 
     data: str
     kind: Literal["images", "features", "published", "arrays"] = "images"
+    dataset: str | None = None
     backbone: str | None = None
     weights: str | None = None
     skip_broken: bool = False
@@ -56,13 +62,17 @@ class RunConfig(BaseModel):
     head: tuple[int, ...] = (512,)
     encoding: str = "features"
     recipe: Recipe = FAST
+    device: str = "cpu"
     objectives: tuple[str, ...] = ("accuracy",)
+    ood: tuple[str, ...] = ()
+    ood_score: str = "odin"
     algorithm: str = "genetic"
     search: SearchOptions = SearchOptions()
     protocol: Literal["nested", "paper"] = "nested"
     folds: int = Field(default=1, ge=1)
     held_out: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0, le=100_000)
+    split_seed: int | None = Field(default=None, ge=0, le=100_000)
     report_seeds: int = Field(default=5, ge=1, le=1000)
     evaluations: int = Field(default=200, ge=1)
     batch: int = Field(default=10, ge=1)
@@ -75,6 +85,11 @@ class RunConfig(BaseModel):
         except UnicodeEncodeError as error:
             raise ValueError("bytes of this path are no UTF-8 text; rename it, or give a link to it") from error
         return value
+
+    @property
+    def data_seed(self) -> int:
+        """The seed of splits."""
+        return self.seed if self.split_seed is None else self.split_seed
 
     def to_toml(self) -> str:
         """As TOML text; settings that are None are left out."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evoprune._types import BoolArray
+from evoprune._types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from evoprune.model import Model
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 class Scores:
     """Figures of one head, retrained with several seeds that the search did not use.
 
+    The dictionaries hold the accuracy, the objectives of the search, and the quality of
+    out-of-distribution detection where there are images for it.
+
     Attributes:
         values: objective values as the search saw them, by name.
-        validation_accuracy: mean over seeds (and folds), on the rows that fitness is measured on.
-        validation_accuracy_std: standard deviation over seeds (n - 1).
-        test_accuracy: mean over seeds on the test part, trained on all other rows.
-        test_accuracy_std: standard deviation over seeds (n - 1).
+        validation: means over seeds (and folds), on the rows that fitness is measured on.
+        validation_std: standard deviations over seeds (n - 1; 0 for one seed).
+        test: means over seeds on the test part, trained on all other rows.
+        test_std: standard deviations over seeds.
         seeds: number of trainings behind each mean.
         active_neurons: number of 1-bits.
         active_share: their share of the genome, 0..1.
@@ -34,15 +37,45 @@ class Scores:
     """
 
     values: dict[str, float]
-    validation_accuracy: float
-    validation_accuracy_std: float
-    test_accuracy: float
-    test_accuracy_std: float
+    validation: dict[str, float]
+    validation_std: dict[str, float]
+    test: dict[str, float]
+    test_std: dict[str, float]
     seeds: int
     active_neurons: int
     active_share: float
     parameters: int
     multiply_adds: int
+
+    @property
+    def validation_accuracy(self) -> float:
+        """Mean accuracy on the rows that fitness is measured on."""
+        return self.validation["accuracy"]
+
+    @property
+    def validation_accuracy_std(self) -> float:
+        """Its standard deviation over seeds."""
+        return self.validation_std["accuracy"]
+
+    @property
+    def test_accuracy(self) -> float:
+        """Mean accuracy on the test part."""
+        return self.test["accuracy"]
+
+    @property
+    def test_accuracy_std(self) -> float:
+        """Its standard deviation over seeds."""
+        return self.test_std["accuracy"]
+
+    def summary(self) -> dict[str, Any]:
+        """The figures as one JSON object."""
+        accuracies = {
+            f"{part}_accuracy{kind}": getattr(self, f"{part}_accuracy{kind}")
+            for part in ("validation", "test")
+            for kind in ("", "_std")
+        }
+        finite: dict[str, Any] = _finite({**asdict(self), **accuracies})
+        return finite
 
 
 @dataclass(frozen=True)
@@ -83,6 +116,25 @@ class Solution:
 
 
 @dataclass(frozen=True)
+class Hypervolume:
+    """The hypervolume of a search's front, in the objectives' own units.
+
+    Attributes:
+        reference: value of each objective that counts as worthless.
+        trace: hypervolume after each evaluation `[E]`.
+        test: of the front members' means on the test part.
+    """
+
+    reference: dict[str, float]
+    trace: FloatArray
+    test: float
+
+    def summary(self) -> dict[str, Any]:
+        """As JSON object, with the last value of the trace."""
+        return {"reference": self.reference, "search": float(self.trace[-1]), "test": self.test}
+
+
+@dataclass(frozen=True)
 class Result:
     """The outcome of a study.
 
@@ -90,10 +142,15 @@ class Result:
         run: the run's folder or name.
         protocol: `nested` or `paper`.
         encoding: what the bits of a genome mean.
-        best: the chosen head (highest fitness; of several objectives, of the front the first
-            objective's best), ties broken by fewer active neurons.
+        best: the chosen head: the one with the highest fitness, ties broken by fewer active neurons; of
+            several objectives, the member of the front that was chosen, or the first objective's best.
+        data_digest: SHA-256 of features, labels and divisions, hexadecimal.
+        folds_digest: SHA-256 of the rows that fitness is measured on, hexadecimal.
+        chosen_by: how it was chosen, in words.
         dense: the head that is not pruned.
-        front: members of the non-dominated front; with one objective, the best alone.
+        front: members of the non-dominated front, by the first objective from its best; with one
+            objective, the best alone.
+        hypervolume: of the front and how it grew, where there are several objectives.
         evaluations: number of evaluations, failed ones included.
         failed: number of failed evaluations.
         seconds: spent on evaluations.
@@ -114,6 +171,10 @@ class Result:
     seconds: float
     history: tuple[Evaluation, ...] = field(repr=False)
     objectives: tuple[Objective, ...] = field(repr=False)
+    data_digest: str = ""
+    folds_digest: str = ""
+    chosen_by: str = ""
+    hypervolume: Hypervolume | None = None
     broken: int = 0
     duplicates: int = 0
 
@@ -129,23 +190,18 @@ class Result:
             "duplicates": self.duplicates,
             "seconds": round(self.seconds, 3),
             "objectives": [{"name": o.name, "title": o.title, "maximize": o.maximize} for o in self.objectives],
+            "data_digest": self.data_digest,
+            "folds_digest": self.folds_digest,
+            "chosen_by": self.chosen_by,
+            "hypervolume": None if self.hypervolume is None else _finite(self.hypervolume.summary()),
             "dense": _scores(self.dense),
             "best": _scores(self.best),
-            "front": [
-                {
-                    "id": s.id,
-                    "active_neurons": s.active_neurons,
-                    "active_share": s.active_share,
-                    "values": s.values,
-                }
-                for s in self.front
-            ],
+            "front": [_scores(member) for member in self.front],
         }
 
 
 def _scores(solution: Solution) -> dict[str, Any]:
-    scores = {} if solution.scores is None else asdict(solution.scores)
-    return {"id": solution.id, **{name: _finite(value) for name, value in scores.items()}}
+    return {"id": solution.id, **({} if solution.scores is None else solution.scores.summary())}
 
 
 def _finite(value: Any) -> Any:
@@ -153,8 +209,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _finite(item) for name, item in value.items()}
     return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def spread(values: list[float]) -> tuple[float, float]:
-    """Mean and standard deviation (n - 1; 0 for one value)."""
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0

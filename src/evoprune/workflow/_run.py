@@ -14,9 +14,10 @@ from evoprune.data import ImageSet, load_images, parse_dataset_csv, partition
 from evoprune.errors import ConfigError, EvoPruneError
 from evoprune.features import Features, Progress, extract, from_feature_file
 from evoprune.heads import Head, parse_encoding
-from evoprune.objectives import get_objectives
+from evoprune.objectives import get_objectives, get_ood_score
 from evoprune.search import create
 from evoprune.study import Callback, Interrupted
+from evoprune.training import resolve_device
 from evoprune.workflow._config import RunConfig
 from evoprune.workflow._result import Result
 from evoprune.workflow._run_folder import RunFolder
@@ -60,7 +61,9 @@ def load_features(config: RunConfig, listeners: Listeners = Listeners()) -> Feat
             "with the same features: Study(features, output=...).run()"
         )
     if config.kind == "features":
-        return from_feature_file(config.data, seed=config.seed)
+        return from_feature_file(
+            config.data, seed=config.data_seed, ood=config.ood, notify=_Extraction(listeners).notify
+        )
     images = load_image_set(config)
     # Said now rather than after minutes of extraction.
     partition(
@@ -69,7 +72,7 @@ def load_features(config: RunConfig, listeners: Listeners = Listeners()) -> Feat
         protocol=config.protocol,
         folds=config.folds,
         held_out=config.held_out,
-        seed=config.seed,
+        seed=config.data_seed,
     )
     heard = _Extraction(listeners)
     features = extract(
@@ -78,6 +81,10 @@ def load_features(config: RunConfig, listeners: Listeners = Listeners()) -> Feat
         skip_broken=config.skip_broken,
         progress=heard.progress,
         notify=heard.notify,
+        seed=config.data_seed,
+        ood=config.ood,
+        # Inner folds evaluate candidates on training rows too.
+        corruptions="corruption" in config.objectives and ("all" if config.folds > 1 else True),
     )
     logger.info(
         "features: %d image(s) went through backbone %s, the others were cached", heard.computed, config.backbone
@@ -91,9 +98,12 @@ class _Extraction:
     def __init__(self, listeners: Listeners) -> None:
         self.listeners = listeners
         self.computed = 0
+        self._done = 0
 
     def progress(self, done: int, total: int) -> None:
-        self.computed = done
+        # Each extraction (of the data set, of others, of corrupted images) counts from its own start.
+        self.computed += done - self._done
+        self._done = 0 if done == total else done
         if self.listeners.extraction is not None:
             self.listeners.extraction(done, total)
 
@@ -106,8 +116,12 @@ class _Extraction:
 def load_image_set(config: RunConfig) -> ImageSet:
     """The labelled images that a configuration names, not yet decoded."""
     if config.kind == "published":
-        return parse_dataset_csv(config.data)[0].load()
-    return load_images(config.data, split=config.split, seed=config.seed)
+        sets = parse_dataset_csv(config.data)
+        for data in sets:
+            if config.dataset in (None, data.name):
+                return data.load()
+        raise ConfigError(f"{config.data} has no data set {config.dataset!r} any more; put it back, or start anew")
+    return load_images(config.data, split=config.split, seed=config.data_seed)
 
 
 def execute(config: RunConfig, folder: RunFolder, listeners: Listeners = Listeners()) -> Result:
@@ -133,6 +147,16 @@ def execute(config: RunConfig, folder: RunFolder, listeners: Listeners = Listene
             )
 
 
+def make_study(folder: RunFolder) -> Study:
+    """The study of an existing run, with the features it was made with.
+
+    Raises:
+        StorageError, ConfigError, DataError, BackboneError: the run or its features cannot be had.
+    """
+    config = folder.existing_config()
+    return Study.from_config(load_features(config), config, folder)
+
+
 def _check_names(config: RunConfig) -> None:
     """Refuse unknown names, and settings that do not go together on any data, before a folder is made.
 
@@ -141,6 +165,8 @@ def _check_names(config: RunConfig) -> None:
     """
     parse_encoding(config.encoding, Head(*config.head), width=1, classes=2)
     maximize = tuple(objective.maximize for objective in get_objectives(config.objectives))
+    get_ood_score(config.ood_score)
+    resolve_device(config.device)
     create(config.algorithm, length=1, maximize=maximize, seed=config.seed, options=config.search)
 
 

@@ -5,6 +5,9 @@ study.sqlite        every evaluation (schema: `evoprune.study._store`) and the r
 model/              the chosen model: head.safetensors, model.json
 history.csv         one line an evaluation
 convergence.png     best fitness over evaluations
+front.csv           the members of the front, where there are several objectives
+hypervolume.csv     hypervolume of the front after each evaluation, likewise
+figures/            of the front, likewise
 log.txt             what happened when
 """
 
@@ -43,6 +46,9 @@ class RunFolder:
         self.model = self.path / "model"
         self.history = self.path / "history.csv"
         self.convergence = self.path / "convergence.png"
+        self.front = self.path / "front.csv"
+        self.hypervolume = self.path / "hypervolume.csv"
+        self.figures = self.path / "figures"
         self.log = self.path / "log.txt"
 
     def require(self) -> None:

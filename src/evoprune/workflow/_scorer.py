@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from evoprune._types import BoolArray
-from evoprune.data import Fold, Partition
+from evoprune._types import BoolArray, FloatArray
+from evoprune.data import Partition
 from evoprune.features import Features
+from evoprune.heads import CompactHead
 from evoprune.model import Model
-from evoprune.objectives import accuracy_score
+from evoprune.objectives import Objective, get_objectives
 from evoprune.problem import Problem
-from evoprune.training import TrainedCandidate, Trainer, TrainingSet
+from evoprune.training import TrainingSet
 from evoprune.workflow._config import RunConfig
-from evoprune.workflow._result import Scores, Solution, spread
+from evoprune.workflow._extras import extra_rows
+from evoprune.workflow._result import Scores, Solution
 
 SEEDS_A_RUN = 10_000
 """Training seeds that belong to one seed of a run; runs of different seeds share none."""
@@ -23,7 +26,7 @@ _FIRST_REPORT_SEED = 5_000
 
 
 class Scorer:
-    """Retrains the dense and the chosen head, on rows and with seeds that the search did not use.
+    """Retrains heads on rows and with seeds that the search did not use.
 
     Args:
         features: of the study.
@@ -39,89 +42,97 @@ class Scorer:
         self.config = config
         first = config.seed * SEEDS_A_RUN + _FIRST_REPORT_SEED
         self._seeds = range(first, first + config.report_seeds)
+        self.measured = _measured(config.objectives, features)
+        self._report = problem if partition.protocol == "paper" else self._problem_of_the_report()
+
+    def _problem_of_the_report(self) -> Problem:
+        """The same problem on the test part: the one place that reads it."""
+        folds = self.partition.report
+        extra = extra_rows(self.features, folds, "report", protocol=self.partition.protocol, seed=self.config.data_seed)
+        return Problem(
+            TrainingSet(self.features.X, self.features.y, self.features.classes, folds, extra),
+            self.problem.encoding,
+            self.config.recipe,
+            self.problem.objectives,
+            ood_score=self.config.ood_score,
+            device=self.config.device,
+        )
 
     def measure(
-        self, best: Solution, on_progress: Callable[[int, int], None] | None = None
-    ) -> tuple[Scores, Scores, Model]:
-        """Scores of the dense head, scores of the chosen head, and the chosen model.
+        self, solutions: Sequence[Solution], on_progress: Callable[[int, int], None] | None = None
+    ) -> list[Scores]:
+        """Scores of some solutions.
 
         Args:
-            best: the chosen solution.
+            solutions: whose `values` are what the search saw.
             on_progress: called with the number of trainings done and their total.
         """
-        genomes = (self.problem.encoding.dense_genome(), best.genome)
-        parts = [self.partition.search]
-        if self.partition.protocol == "nested":
-            # The one place that reads the test part.
-            parts.append(self.partition.report)
-        counts = [len(genomes) * len(folds) * len(self._seeds) for folds in parts]
-        structures = [self.problem.encoding.decode(genome) for genome in genomes]
+        genomes = np.stack([solution.genome for solution in solutions])
+        problems = [self.problem] if self._report is self.problem else [self.problem, self._report]
+        counts = [len(genomes) * len(problem.data.folds) * len(self._seeds) for problem in problems]
         trained = [
-            self._trainer(folds).train(
-                structures, self._seeds, _shifted(on_progress, sum(counts[:number]), sum(counts))
-            )
-            for number, folds in enumerate(parts)
+            problem.train(genomes, self._seeds, _shifted(on_progress, sum(counts[:number]), sum(counts)))
+            for number, problem in enumerate(problems)
         ]
-        validation, report = trained[0], trained[-1]
-        names = self.config.objectives
-        dense_values = dict(zip(names, map(float, self.problem.evaluate(genomes[0][None])[0]), strict=True))
-        dense, chosen = (
-            self._scores(genome, values, on_validation, on_test)
-            for genome, values, on_validation, on_test in zip(
-                genomes, (dense_values, best.values), validation, report, strict=True
-            )
-        )
-        return dense, chosen, self._model(report[1])
+        values = [
+            problem.values(genomes, candidates, self.measured)
+            for problem, candidates in zip(problems, trained, strict=True)
+        ]
+        return [
+            self._scores(solution, values[0][row], values[-1][row], trained[-1][row].heads[0][0])
+            for row, solution in enumerate(solutions)
+        ]
+
+    def trainings(self, solutions: int) -> int:
+        """Number of trainings that measuring so many solutions takes."""
+        folds = len(self.partition.search) + (0 if self._report is self.problem else len(self.partition.report))
+        return solutions * folds * len(self._seeds)
 
     def build(self, genome: BoolArray) -> Model:
         """The model of a genome `[L]`: trained on all rows that are not test rows, with the first report seed."""
-        trainer = self._trainer(self.partition.report[:1])
-        (trained,) = trainer.train([self.problem.encoding.decode(genome)], self._seeds[:1])
-        return self._model(trained)
-
-    def _trainer(self, folds: tuple[Fold, ...]) -> Trainer:
-        """What trains on some folds; the search's own has its folds prepared already."""
-        if folds is self.partition.search:
-            return self.problem.trainer
-        data = TrainingSet(self.features.X, self.features.y, self.features.classes, folds)
-        return Trainer(data, self.problem.encoding.head, self.config.recipe)
-
-    def _scores(
-        self, genome: BoolArray, values: dict[str, float], validation: TrainedCandidate, report: TrainedCandidate
-    ) -> Scores:
-        validation_mean, validation_std = spread(self._accuracies(validation, self.partition.search))
-        test_mean, test_std = spread(self._accuracies(report, self.partition.report))
-        head = report.heads[0][0]
-        return Scores(
-            values=values,
-            validation_accuracy=validation_mean,
-            validation_accuracy_std=validation_std,
-            test_accuracy=test_mean,
-            test_accuracy_std=test_std,
-            seeds=len(self._seeds),
-            active_neurons=int(genome.sum()),
-            active_share=float(genome.mean()),
-            parameters=head.parameters,
-            multiply_adds=head.multiply_adds,
-        )
-
-    def _accuracies(self, trained: TrainedCandidate, folds: tuple[Fold, ...]) -> list[float]:
-        """Accuracy of each seed, mean over folds."""
-        labels = [self.features.y[fold.evaluate] for fold in folds]
-        by_fold = [
-            [accuracy_score(logits, y) for logits in by_seed] for by_seed, y in zip(trained.logits, labels, strict=True)
-        ]
-        return [float(mean) for mean in np.mean(by_fold, axis=0)]
-
-    def _model(self, trained: TrainedCandidate) -> Model:
+        (trained,) = self._report.train(genome[None], self._seeds[:1])
         about = {
             "data": self.features.name,
             "protocol": self.config.protocol,
             "encoding": self.config.encoding,
             "recipe": self.config.recipe.name,
             "seed": self.config.seed,
+            "genome": genome_digest(genome),
         }
         return Model(trained.heads[0][0], self.features.class_names, self.features.backbone, about)
+
+    def _scores(self, solution: Solution, validation: FloatArray, test: FloatArray, head: CompactHead) -> Scores:
+        return Scores(
+            solution.values,
+            *self._spread(validation),
+            *self._spread(test),
+            seeds=len(self._seeds),
+            active_neurons=solution.active_neurons,
+            active_share=solution.active_share,
+            parameters=head.parameters,
+            multiply_adds=head.multiply_adds,
+        )
+
+    def _spread(self, values: FloatArray) -> tuple[dict[str, float], dict[str, float]]:
+        """Means and standard deviations by objective, of values `[S, M]`."""
+        names = [objective.name for objective in self.measured]
+        spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1])
+        # What does not vary has no spread; in floating point it may seem to have one.
+        spread = np.where((values == values[0]).all(axis=0), 0.0, spread)
+        return dict(zip(names, values.mean(axis=0).tolist(), strict=True)), dict(
+            zip(names, spread.tolist(), strict=True)
+        )
+
+
+def _measured(names: Sequence[str], features: Features) -> tuple[Objective, ...]:
+    """What is measured for the report: accuracy, the objectives, and the detection of outliers where there are any."""
+    detection = ("ood", "ood_aupr", "ood_fpr95") if features.ood else ()
+    return get_objectives(tuple(dict.fromkeys(("accuracy", *names, *detection))))
+
+
+def genome_digest(genome: BoolArray) -> str:
+    """SHA-256 of a genome `[L]`, hexadecimal."""
+    return hashlib.sha256(np.packbits(genome).tobytes()).hexdigest()
 
 
 def _shifted(

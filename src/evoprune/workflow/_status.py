@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,8 @@ from evoprune.study import Store
 from evoprune.workflow._result import Scores
 from evoprune.workflow._run_folder import RunFolder
 from evoprune.workflow._toml import read_toml
+
+_SEED = re.compile(r"seed-\d+")
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,11 @@ def _is_whole(summary: Any) -> bool:
     return (
         isinstance(summary, dict)
         and wanted <= summary.keys()
-        and all(isinstance(summary[of], dict) and scores <= summary[of].keys() for of in ("dense", "best"))
+        and isinstance(summary["front"], list)
+        and all(
+            isinstance(member, dict) and scores <= member.keys()
+            for member in (summary["dense"], summary["best"], *summary["front"])
+        )
     )
 
 
@@ -103,6 +110,16 @@ def find_runs(root: Path) -> list[RunFolder]:
     """
     try:
         candidates = [root, *sorted(root.iterdir())] if root.is_dir() else []
+        # Several seeds of one search lie together in a folder of their own.
+        candidates += [inner for folder in candidates[1:] for inner in seed_folders(folder)]
     except OSError as error:
         raise StorageError(f"{root} cannot be read: {error.strerror or error}; name another folder") from error
-    return [folder for folder in map(RunFolder, candidates) if folder.config.is_file()]
+    return [folder for folder in map(RunFolder, sorted(candidates)) if folder.config.is_file()]
+
+
+def seed_folders(folder: Path) -> list[Path]:
+    """The run folders that `--runs` makes within one folder, by their seeds; none where it is not there."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if _SEED.fullmatch(path.name) and (path / "config.toml").is_file()]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("seed-")))

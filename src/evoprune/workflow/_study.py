@@ -5,25 +5,23 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
-
-import numpy as np
 
 from evoprune._types import BoolArray
 from evoprune.data import Protocol, partition
-from evoprune.errors import EvoPruneError
+from evoprune.errors import ConfigError, StorageError
 from evoprune.features import Features
 from evoprune.heads import Head, default_head, parse_encoding
-from evoprune.model import Model, is_whole
+from evoprune.model import Model
 from evoprune.objectives import get_objectives
 from evoprune.problem import Problem
-from evoprune.report import write_convergence, write_history
-from evoprune.search import Algorithm, SearchOptions, best_index, create, non_dominated, ranking
-from evoprune.study import Callback, Evaluation, Store, StudyKey, search
-from evoprune.training import Recipe, TrainingSet, get_recipe
+from evoprune.search import Algorithm, SearchOptions, create
+from evoprune.study import Callback, Store, StudyKey, search
+from evoprune.training import Recipe, TrainingSet, get_recipe, resolve_device
+from evoprune.workflow._conclusion import Conclusion
 from evoprune.workflow._config import RunConfig, make_config
-from evoprune.workflow._result import Result, Scores, Solution
+from evoprune.workflow._extras import extra_rows
+from evoprune.workflow._result import Result
 from evoprune.workflow._run_folder import RunFolder
 from evoprune.workflow._scorer import SEEDS_A_RUN, Scorer
 
@@ -38,13 +36,17 @@ class Study:
         head: shape of the head; by default the one that the encoding was published with.
         encoding: what a genome's bits mean: `features`, `first`, `second`, `both`, `connections`.
         objectives: one name for a single-objective search, several for a front.
+        ood_score: by which out-of-distribution images are told from the data set's own: `odin`, `msp`,
+            `energy`, `maxlogit`, `mahalanobis` or `knn`.
         recipe: `fast`, `paper` or a `Recipe`.
-        algorithm: `genetic`, `nsga2` or `random`; by default the published one for the objectives.
+        device: that candidates are trained on: `cpu`, `cuda`, `cuda:1`, or `auto` for a GPU where there is one.
+        algorithm: `genetic`, `nsga2`, `nsga3`, `spea2` or `random`; by default the published one for the objectives.
         search: settings of the algorithm.
         protocol: `nested` keeps the test part out of the search; `paper` is as published.
         folds: inner folds that fitness is averaged over.
         held_out: published fold whose test part is kept for the report.
         seed: of splits, search and training; the same seed gives the same result.
+        split_seed: of splits alone, so that studies with several seeds share them; by default `seed`.
         report_seeds: trainings behind each figure of the result.
         batch: candidates trained and committed at a time.
         output: run folder; None keeps everything in memory.
@@ -61,13 +63,16 @@ class Study:
         head: Head | None = None,
         encoding: str = "features",
         objectives: Sequence[str] = ("accuracy",),
+        ood_score: str = "odin",
         recipe: str | Recipe = "fast",
+        device: str = "cpu",
         algorithm: str | None = None,
         search: SearchOptions | None = None,
         protocol: Protocol = "nested",
         folds: int = 1,
         held_out: int = 0,
         seed: int = 0,
+        split_seed: int | None = None,
         report_seeds: int = 5,
         batch: int = 10,
         output: str | Path | None = None,
@@ -78,14 +83,18 @@ class Study:
             backbone=None if features.backbone is None else features.backbone.name,
             head=(head or default_head(encoding)).hidden,
             encoding=encoding,
-            recipe=get_recipe(recipe),
+            recipe=get_recipe(recipe, device),
+            device=str(resolve_device(device)),
             objectives=tuple(objectives),
+            ood=tuple(ood.name for ood in features.ood),
+            ood_score=ood_score,
             algorithm=algorithm or default_algorithm(objectives),
             search=search or SearchOptions(),
             protocol=protocol,
             folds=folds,
             held_out=held_out,
             seed=seed,
+            split_seed=split_seed,
             report_seeds=report_seeds,
             batch=batch,
         )
@@ -111,16 +120,21 @@ class Study:
             protocol=config.protocol,
             folds=config.folds,
             held_out=config.held_out,
-            seed=config.seed,
+            seed=config.data_seed,
         )
+        folds = self.partition.search
+        extra = extra_rows(features, folds, "search", protocol=config.protocol, seed=config.data_seed)
         self.problem = Problem(
-            TrainingSet(features.X, features.y, features.classes, self.partition.search),
+            TrainingSet(features.X, features.y, features.classes, folds, extra),
             self.encoding,
             config.recipe,
             get_objectives(config.objectives),
             seed=config.seed * SEEDS_A_RUN,
+            ood_score=config.ood_score,
+            device=config.device,
         )
-        self.scorer = Scorer(features, self.partition, self.problem, config)
+        scorer = Scorer(features, self.partition, self.problem, config)
+        self.conclusion = Conclusion(features, config, self.problem, scorer, folder)
         # Made here so that settings that do not fit are refused before anything is computed.
         self._new_algorithm()
 
@@ -181,12 +195,16 @@ class Study:
                 callbacks=tuple(callbacks),
                 should_stop=should_stop,
             )
-            return self._conclude(store, on_report)
+            return self.conclusion.draw(store, on_report)
         finally:
             store.close()
 
     def _open_store(self) -> Store:
-        fingerprint = hashlib.sha256(f"{self.config.identity()} {self.features.digest}".encode()).hexdigest()
+        extra = [ood.digest for ood in self.features.ood]
+        if self.features.corrupted is not None:
+            extra.append(self.features.corrupted.digest)
+        parts = (self.config.identity(), self.features.digest, *extra)
+        fingerprint = hashlib.sha256(" ".join(parts).encode()).hexdigest()
         return Store(
             None if self.folder is None else self.folder.store,
             StudyKey(self.encoding.length, self.config.objectives, fingerprint),
@@ -202,106 +220,36 @@ class Study:
             options=self.config.search,
         )
 
-    def _conclude(self, store: Store, on_report: Callable[[int, int], None] | None) -> Result:
-        """Choose, retrain, read the test part once, and write the run's files."""
-        evaluations = store.evaluations()
-        complete = [e for e in evaluations if e.state == "complete"]
-        if not complete:
-            raise EvoPruneError(
-                f"none of the {len(evaluations)} evaluations succeeded; the first: {evaluations[0].error}"
-            )
-        failed = len(evaluations) - len(complete)
-        logger.info("search: %d evaluations, %d of them failed, %.1f s", len(evaluations), failed, store.seconds())
-        front = self._front(complete)
-        best = front[0]
-        dense, chosen = self._stored_scores(store, best) or self._new_scores(store, best, on_report)
-        result = Result(
-            run=self.features.name if self.folder is None else str(self.folder.path),
-            protocol=self.config.protocol,
-            encoding=self.config.encoding,
-            best=replace(best, scores=chosen),
-            dense=Solution(0, self.encoding.dense_genome(), dense.values, dense, self.build),
-            front=(replace(best, scores=chosen), *front[1:]),
-            evaluations=len(evaluations),
-            failed=failed,
-            seconds=store.seconds(),
-            history=tuple(evaluations),
-            objectives=self.problem.objectives,
-            broken=len(self.features.broken),
-            duplicates=self.features.duplicates,
-        )
-        if self.folder is not None:
-            write_history(self.folder.history, evaluations, self.problem.objectives)
-            write_convergence(
-                self.folder.convergence,
-                evaluations,
-                self.problem.objectives,
-                protocol=self.config.protocol,
-                dense=dense.values,
-            )
-        # Last, because a run with a summary is complete.
-        store.set_result("summary", result.summary())
-        logger.info(
-            "result: test accuracy %.4f with %d active neurons, %.4f with all %d (%s protocol)",
-            chosen.test_accuracy,
-            chosen.active_neurons,
-            dense.test_accuracy,
-            dense.active_neurons,
-            self.config.protocol,
-        )
-        return result
+    def select(self, number: int, by: str, on_report: Callable[[int, int], None] | None = None) -> Result:
+        """Make a member of the front the chosen one of a finished run.
 
-    def _stored_scores(self, store: Store, best: Solution) -> tuple[Scores, Scores] | None:
-        """Scores of the dense and the chosen head where an earlier session measured them and left the model."""
-        stored = store.result("scores")
-        try:
-            if stored is None or stored["best"].pop("id") != best.id:
-                return None
-            scores = Scores(**stored["dense"]), Scores(**stored["best"])
-        except (AttributeError, KeyError, TypeError):
-            logger.warning("the stored scores cannot be read and are measured again")
-            return None
-        if scores[0].seeds != self.config.report_seeds:
-            return None
-        if self.folder is not None and not is_whole(self.folder.model):
-            logger.warning("the model in %s is missing or damaged and is trained again", self.folder.model)
-            return None
-        return scores
+        Args:
+            number: of its evaluation.
+            by: how it was chosen, in words.
+            on_report: as for `run`.
 
-    def _new_scores(
-        self, store: Store, best: Solution, on_report: Callable[[int, int], None] | None
-    ) -> tuple[Scores, Scores]:
-        """Measure the dense and the chosen head, keep the model, then the scores."""
-        logger.info(
-            "report: the dense head and evaluation %d are retrained with %d seed(s)", best.id, self.config.report_seeds
-        )
-        dense, chosen, model = self.scorer.measure(best, on_report)
-        if self.folder is not None:
-            model.save(self.folder.model)
-        store.set_result("scores", {"dense": asdict(dense), "best": {"id": best.id, **asdict(chosen)}})
-        return dense, chosen
-
-    def _front(self, complete: list[Evaluation]) -> list[Solution]:
-        """The front, the chosen member first: best in the first objective, ties by fewer active neurons."""
-        genomes = np.stack([e.genome for e in complete])
-        values = np.stack([e.values for e in complete])
-        maximize = self.problem.maximize
-        if len(maximize) == 1:
-            best = best_index(genomes, values, maximize)
-            members = [complete[best]] if best is not None else []
-        else:
-            rows = np.flatnonzero(non_dominated(values, maximize))
-            order = ranking(genomes[rows], values[rows, :1], maximize[:1])
-            members = [complete[i] for i in rows[order]]
-        names = self.config.objectives
-        return [
-            Solution(e.id, e.genome, dict(zip(names, map(float, e.values), strict=True)), None, self.build)
-            for e in members
-        ]
+        Raises:
+            ConfigError: it is not on the front, or the study has no run folder.
+            StorageError: the run is not finished, in use or damaged.
+        """
+        if self.folder is None:
+            raise ConfigError("a study in memory keeps no choice; build() any member of its result's front instead")
+        with self.folder.locked(), self.folder.logging():
+            store = self._open_store()
+            try:
+                summary = store.result("summary")
+                if summary is None or summary["evaluations"] != len(store):
+                    raise StorageError(f"{self.folder.path} has no result yet; finish it first: evoprune resume")
+                if number not in [member["id"] for member in summary["front"]]:
+                    raise ConfigError(f"evaluation {number} is not on the front of {self.folder.path}")
+                store.set_result("selected", {"id": number, "by": by})
+                return self.conclusion.draw(store, on_report)
+            finally:
+                store.close()
 
     def build(self, genome: BoolArray) -> Model:
         """The model of a genome `[L]`: trained on all rows that are not test rows, with the first report seed."""
-        return self.scorer.build(genome)
+        return self.conclusion.scorer.build(genome)
 
 
 def default_algorithm(objectives: Sequence[str]) -> str:

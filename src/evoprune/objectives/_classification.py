@@ -1,0 +1,75 @@
+"""Scores of logits `[N, C]` against class numbers `[N]`; NaN where a logit is not finite."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from evoprune._types import Float32Array, FloatArray, IntArray
+
+CALIBRATION_BINS = 15
+"""Equal-width bins of the confidence in Guo et al. 2017 (arXiv 1706.04599), section 4."""
+
+
+def accuracy_score(logits: Float32Array, labels: IntArray) -> float:
+    """Share of rows `[N, C]` whose largest logit is at the label; of equal logits the first counts."""
+    if not np.isfinite(logits).all():
+        return float("nan")
+    return float(np.mean(logits.argmax(axis=1) == labels))
+
+
+def balanced_accuracy_score(logits: Float32Array, labels: IntArray) -> float:
+    """Mean over the classes that have rows of the share of their rows that is recognised; 0..1, more is better."""
+    if not np.isfinite(logits).all():
+        return float("nan")
+    table = _confusion(logits, labels)
+    rows = table.sum(axis=1)
+    return float(np.mean(table.diagonal()[rows > 0] / rows[rows > 0]))
+
+
+def f1_score(logits: Float32Array, labels: IntArray) -> float:
+    """Macro F1: mean over all C classes of the harmonic mean of precision and recall; 0..1, more is better.
+
+    A class that has no rows and is never predicted counts as 0.
+    """
+    if not np.isfinite(logits).all():
+        return float("nan")
+    table = _confusion(logits, labels)
+    return float(np.mean(2 * table.diagonal() / np.maximum(table.sum(axis=0) + table.sum(axis=1), 1)))
+
+
+def _confusion(logits: Float32Array, labels: IntArray) -> IntArray:
+    """Number of rows of each class (row) and predicted class (column) `[C, C]`."""
+    classes = logits.shape[1]
+    pairs = labels * classes + logits.argmax(axis=1)
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def cross_entropy(logits: Float32Array, labels: IntArray) -> float:
+    """Mean negative log-likelihood of the labels under the softmax of logits `[N, C]`, natural log."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    likelihood = shifted[np.arange(len(labels)), labels] - np.log(np.exp(shifted).sum(axis=1))
+    return float(-likelihood.mean())
+
+
+def calibration_error(logits: Float32Array, labels: IntArray) -> float:
+    """Expected calibration error: how far confidence and accuracy lie apart; 0..1, less is better.
+
+    Rows are sorted into 15 bins of equal width by their confidence, the largest softmax
+    probability. In each bin the mean confidence is held against the accuracy; the
+    differences are averaged with the bins' shares of rows (Guo et al. 2017, arXiv
+    1706.04599, section 2, equation 3). A bin contains its upper edge.
+    """
+    if not np.isfinite(logits).all():
+        return float("nan")
+    confidence = _confidence(logits)
+    edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
+    gap = (logits.argmax(axis=1) == labels) - confidence
+    by_bin = np.bincount(np.searchsorted(edges[1:-1], confidence), gap, minlength=CALIBRATION_BINS)
+    return float(np.abs(by_bin).sum() / len(labels))
+
+
+def _confidence(logits: Float32Array) -> FloatArray:
+    """Largest softmax probability of each row `[N]`."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    confidence: FloatArray = 1 / np.exp(shifted).sum(axis=1)
+    return confidence

@@ -1,0 +1,229 @@
+"""After the search: measure the front, choose a member, keep its model, write the run's files."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from evoprune._types import BoolArray, FloatArray
+from evoprune.errors import EvoPruneError
+from evoprune.features import Features
+from evoprune.model import stored_facts
+from evoprune.objectives import Objective
+from evoprune.problem import Problem
+from evoprune.search import best_index, hypervolume, hypervolume_trace, non_dominated, ranking
+from evoprune.study import Evaluation, Store
+from evoprune.workflow._config import RunConfig
+from evoprune.workflow._result import Hypervolume, Result, Scores, Solution
+from evoprune.workflow._run_files import write_files
+from evoprune.workflow._run_folder import RunFolder
+from evoprune.workflow._scorer import Scorer, genome_digest
+
+logger = logging.getLogger(__name__)
+
+
+class Conclusion:
+    """What is concluded from the evaluations of a study.
+
+    Args:
+        features: of the study.
+        config: the run's settings.
+        problem: what the search evaluated.
+        scorer: retrains and measures.
+        folder: of the run, or None.
+    """
+
+    def __init__(
+        self, features: Features, config: RunConfig, problem: Problem, scorer: Scorer, folder: RunFolder | None
+    ) -> None:
+        self.features = features
+        self.config = config
+        self.problem = problem
+        self.scorer = scorer
+        self.folder = folder
+
+    def draw(self, store: Store, on_report: Callable[[int, int], None] | None) -> Result:
+        """Measure the front, choose, keep the chosen model, and write the run's files."""
+        evaluations = store.evaluations()
+        complete = [e for e in evaluations if e.state == "complete"]
+        if not complete:
+            raise EvoPruneError(
+                f"none of the {len(evaluations)} evaluations succeeded; the first: {evaluations[0].error}"
+            )
+        failed = len(evaluations) - len(complete)
+        logger.info("search: %d evaluations, %d of them failed, %.1f s", len(evaluations), failed, store.seconds())
+        known = self._stored_scores(store)
+        dense, *front = self._measured(store, [self._dense(store, known), *self._front(complete)], known, on_report)
+        best, chosen_by = self._chosen(store, front)
+        self._keep_model(best)
+        result = Result(
+            run=self.features.name if self.folder is None else str(self.folder.path),
+            protocol=self.config.protocol,
+            encoding=self.config.encoding,
+            best=best,
+            dense=dense,
+            front=tuple(front),
+            evaluations=len(evaluations),
+            failed=failed,
+            seconds=store.seconds(),
+            history=tuple(evaluations),
+            objectives=self.problem.objectives,
+            data_digest=self.features.digest,
+            folds_digest=self._folds_digest(),
+            chosen_by=chosen_by,
+            hypervolume=self._hypervolume(evaluations, dense, front),
+            broken=len(self.features.broken),
+            duplicates=self.features.duplicates,
+        )
+        if self.folder is not None:
+            write_files(self.folder, result)
+        # Last, because a run with a summary is complete.
+        store.set_result("summary", result.summary())
+        if best.scores is not None and dense.scores is not None:
+            logger.info(
+                "result: test accuracy %.4f with %d active neurons, %.4f with all %d (%s protocol)",
+                best.scores.test_accuracy,
+                best.active_neurons,
+                dense.scores.test_accuracy,
+                dense.active_neurons,
+                self.config.protocol,
+            )
+        return result
+
+    def _dense(self, store: Store, known: Mapping[int, Scores]) -> Solution:
+        """The head that is not pruned, with its values in the search's terms."""
+        genome = self.problem.encoding.dense_genome()
+        if 0 in known:
+            return Solution(0, genome, known[0].values, None, self.scorer.build)
+        stored = store.values(genome)
+        return self._solution(0, genome, self.problem.evaluate(genome[None])[0] if stored is None else stored)
+
+    def _solution(self, number: int, genome: BoolArray, values: FloatArray) -> Solution:
+        by_name = dict(zip(self.config.objectives, map(float, values), strict=True))
+        return Solution(number, genome, by_name, None, self.scorer.build)
+
+    def _front(self, complete: list[Evaluation]) -> list[Solution]:
+        """The front, from the first objective's best on, ties by fewer active neurons."""
+        genomes = np.stack([e.genome for e in complete])
+        values = np.stack([e.values for e in complete])
+        maximize = self.problem.maximize
+        if len(maximize) == 1:
+            best = best_index(genomes, values, maximize)
+            members = [complete[best]] if best is not None else []
+        else:
+            rows = np.flatnonzero(non_dominated(values, maximize))
+            order = ranking(genomes[rows], values[rows, :1], maximize[:1])
+            members = [complete[i] for i in rows[order]]
+        return [self._solution(e.id, e.genome, e.values) for e in members]
+
+    def _measured(
+        self,
+        store: Store,
+        solutions: Sequence[Solution],
+        known: dict[int, Scores],
+        on_report: Callable[[int, int], None] | None,
+    ) -> list[Solution]:
+        """The solutions with their scores: those known, and the others measured, each batch committed."""
+        missing = [s for s in solutions if s.id not in known]
+        if missing:
+            logger.info("report: %d head(s) are retrained with %d seed(s)", len(missing), self.config.report_seeds)
+        total, batch = self.scorer.trainings(len(missing)), self.config.batch
+        for start in range(0, len(missing), batch):
+            chunk = missing[start : start + batch]
+            scores = self.scorer.measure(chunk, _shifted(on_report, self.scorer.trainings(start), total))
+            known.update(zip((s.id for s in chunk), scores, strict=True))
+            store.set_result(
+                "scores", {"seeds": self.config.report_seeds, "of": {str(i): asdict(s) for i, s in known.items()}}
+            )
+        return [replace(s, scores=known[s.id]) for s in solutions]
+
+    def _stored_scores(self, store: Store) -> dict[int, Scores]:
+        """Scores that an earlier session measured, by the number of the evaluation."""
+        stored = store.result("scores")
+        try:
+            if stored is None or stored["seeds"] != self.config.report_seeds:
+                return {}
+            return {int(number): Scores(**scores) for number, scores in stored["of"].items()}
+        except (AttributeError, KeyError, TypeError, ValueError):
+            logger.warning("the stored scores cannot be read and are measured again")
+            return {}
+
+    def _chosen(self, store: Store, front: list[Solution]) -> tuple[Solution, str]:
+        """The member that the user selected, else the first objective's best; and how it was chosen."""
+        selected = store.result("selected")
+        if isinstance(selected, dict):
+            for member in front:
+                if member.id == selected.get("id"):
+                    return member, str(selected.get("by"))
+            logger.warning("the selected member %s is no longer on the front", selected.get("id"))
+        first = self.problem.objectives[0]
+        return front[0], f"{'highest' if first.maximize else 'lowest'} {first.title} in the search"
+
+    def _keep_model(self, best: Solution) -> None:
+        """Train and save the chosen model, unless it lies there already."""
+        if self.folder is None:
+            return
+        facts = stored_facts(self.folder.model)
+        if facts is None or facts.get("genome") != genome_digest(best.genome):
+            self.scorer.build(best.genome).save(self.folder.model)
+
+    def _folds_digest(self) -> str:
+        rows = [rows for fold in self.problem.data.folds for rows in (fold.train, fold.evaluate)]
+        return hashlib.sha256(b"".join(np.int64(len(r)).tobytes() + r.tobytes() for r in rows)).hexdigest()
+
+    def _hypervolume(self, evaluations: list[Evaluation], dense: Solution, front: list[Solution]) -> Hypervolume | None:
+        names, maximize = self.config.objectives, self.problem.maximize
+        if len(names) == 1:
+            return None
+        values = np.stack([e.values for e in evaluations])
+        reference = reference_point(
+            self.problem.objectives,
+            self.features.classes,
+            np.array([dense.values[name] for name in names]),
+            values[: self.config.search.population],
+        )
+        test = np.array([[s.scores.test[name] for name in names] for s in front if s.scores is not None])
+        return Hypervolume(
+            dict(zip(names, reference.tolist(), strict=True)),
+            hypervolume_trace(values, maximize, reference),
+            hypervolume(test, maximize, reference),
+        )
+
+
+def reference_point(objectives: Sequence[Objective], classes: int, dense: FloatArray, first: FloatArray) -> FloatArray:
+    """The value of each objective that counts as worthless, from which hypervolume is measured.
+
+    The objective's own worst bound; for the cross entropy that of guessing, ln C; for sizes without a
+    bound that of the dense head; for others the worst value of the first individuals.
+
+    Args:
+        objectives: M of them.
+        classes: C.
+        dense: values of the dense head `[M]`.
+        first: values of the first individuals `[P, M]`, NaN where one failed.
+    """
+    reference = np.empty(len(objectives))
+    for index, objective in enumerate(objectives):
+        worst = objective.lower if objective.maximize else objective.upper
+        if np.isfinite(worst):
+            reference[index] = worst
+        elif objective.name == "loss":
+            reference[index] = np.log(classes)
+        elif objective.name in ("parameters", "flops"):
+            reference[index] = dense[index]
+        else:
+            seen = first[np.isfinite(first).all(axis=1), index]
+            seen = seen if len(seen) else dense[index : index + 1]
+            reference[index] = seen.min() if objective.maximize else seen.max()
+    return reference
+
+
+def _shifted(
+    on_report: Callable[[int, int], None] | None, before: int, total: int
+) -> Callable[[int, int], None] | None:
+    """The progress of one batch of the report, told as progress of the whole."""
+    return None if on_report is None else lambda done, _: on_report(before + done, total)

@@ -1,0 +1,251 @@
+"""Several runs of one search, merged into one front."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evoprune._files import write_atomic
+from evoprune._types import BoolArray, FloatArray
+from evoprune.errors import ConfigError, StorageError
+from evoprune.objectives import Objective, get_objectives
+from evoprune.report import (
+    FrontData,
+    write_attainment_bands,
+    write_front,
+    write_hypervolume_curve,
+)
+from evoprune.search import attainment, attainment_surface, hypervolume, hypervolume_trace, merge_fronts
+from evoprune.study import Store
+from evoprune.workflow._config import RunConfig
+from evoprune.workflow._run_files import write_front_figures
+from evoprune.workflow._run_folder import RunFolder
+from evoprune.workflow._status import read_status
+
+MERGED = "merged.json"
+"""The file by which a folder of merged runs is known."""
+
+_MAY_DIFFER = {"seed", "split_seed", "algorithm", "search", "evaluations", "batch", "report_seeds", "data"}
+"""Settings in which runs may differ and still measure the same thing; of the data, the digest is compared."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One finished run.
+
+    Attributes:
+        folder: where it lies.
+        config: its settings.
+        summary: its result as JSON object.
+        genomes: of all complete evaluations `[E, L]`.
+        values: their objective values `[E, M]`.
+        ids: their numbers `[E]`.
+    """
+
+    folder: RunFolder
+    config: RunConfig
+    summary: dict[str, Any]
+    genomes: BoolArray
+    values: FloatArray
+    ids: list[int]
+
+
+def merge(folders: Sequence[RunFolder], output: Path) -> dict[str, Any]:
+    """The super Pareto front of several runs (MO-EvoPruneDeepTL): what no member of any run dominates.
+
+    Fronts are compared in the values that the searches saw, as each run's own front is. Writes
+    `merged.json`, `front.csv` and figures.
+
+    Args:
+        folders: of finished runs with the same data, backbone, head, encoding and objectives.
+        output: folder to write into.
+
+    Returns:
+        The merged front as JSON object, as `Result.summary` with the `run` of each member and the
+        share of runs that attain it (`attained`).
+
+    Raises:
+        ConfigError: the runs do not measure the same thing, or have one objective.
+        StorageError: a run is missing, unfinished or damaged, or the output cannot be written.
+    """
+    runs = [_read(folder) for folder in folders]
+    _require_comparable(runs)
+    objectives = get_objectives(runs[0].config.objectives)
+    maximize = tuple(objective.maximize for objective in objectives)
+    fronts = [run.values for run in runs]
+    numbers, rows = merge_fronts(fronts, maximize)
+    points = np.stack([fronts[n][r] for n, r in zip(numbers, rows, strict=True)])
+    # From the best of the first objective on, as a run's own front.
+    order = np.argsort(-points[:, 0] if maximize[0] else points[:, 0], kind="stable")
+    numbers, rows, points = numbers[order], rows[order], points[order]
+    attained = attainment(fronts, points, maximize)
+    members = [
+        {"run": str(runs[n].folder.path), "attained": float(share), **_member(runs[n], runs[n].ids[r])}
+        for n, r, share in zip(numbers, rows, attained, strict=True)
+    ]
+    reference = _worst_reference(runs, objectives)
+    summary = {
+        "run": str(output),
+        "protocol": runs[0].config.protocol,
+        "encoding": runs[0].config.encoding,
+        "objectives": runs[0].summary["objectives"],
+        "hypervolume": {
+            "reference": dict(zip(runs[0].config.objectives, reference.tolist(), strict=True)),
+            "search": hypervolume(points, maximize, reference),
+            "test": hypervolume(_figures(members, objectives, "test"), maximize, reference),
+        },
+        "same_folds": len({run.summary.get("folds_digest") for run in runs}) == 1,
+        "runs": [
+            {
+                "run": str(run.folder.path),
+                "seed": run.config.seed,
+                "evaluations": len(run.ids),
+                "hypervolume": hypervolume(run.values, maximize, reference),
+            }
+            for run in runs
+        ],
+        "front": members,
+    }
+    _write(
+        output, summary, runs, objectives, np.stack([runs[n].genomes[r] for n, r in zip(numbers, rows, strict=True)])
+    )
+    return summary
+
+
+def read_merged(folder: Path) -> dict[str, Any] | None:
+    """The merged front in a folder, or None where it holds none.
+
+    Raises:
+        StorageError: it is damaged.
+    """
+    path = folder / MERGED
+    if not path.is_file():
+        return None
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        _ = summary["front"][0]["test"], summary["objectives"], summary["protocol"], summary["runs"]
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise StorageError(f"{path} is damaged ({error!r}); make it again with `evoprune merge`") from error
+    return {**summary, "run": str(folder)}
+
+
+def _read(folder: RunFolder) -> _Run:
+    status = read_status(folder)
+    if status.summary is None:
+        raise StorageError(
+            f"{folder.path} has {status.evaluations} of {status.budget} evaluations and no result yet; "
+            "finish it first: evoprune resume"
+        )
+    store = Store(folder.store)
+    try:
+        complete = [e for e in store.evaluations() if e.state == "complete"]
+    finally:
+        store.close()
+    return _Run(
+        folder,
+        folder.existing_config(),
+        status.summary,
+        np.stack([e.genome for e in complete]),
+        np.stack([e.values for e in complete]),
+        [e.id for e in complete],
+    )
+
+
+def _require_comparable(runs: Sequence[_Run]) -> None:
+    first = runs[0]
+    paths = [run.folder.path.resolve() for run in runs]
+    if len(set(paths)) < len(paths):
+        raise ConfigError("a run is named twice; name each once")
+    if len(first.config.objectives) == 1:
+        raise ConfigError(
+            f"{first.folder.path} has one objective ({first.config.objectives[0]}) and no front; "
+            "merge runs with two or more"
+        )
+    for run in runs[1:]:
+        ours, theirs = (
+            {k: v for k, v in r.config.model_dump(mode="json").items() if k not in _MAY_DIFFER} for r in (first, run)
+        )
+        different = [f"{k}: {ours[k]!r} -> {theirs[k]!r}" for k in ours if ours[k] != theirs[k]]
+        if first.summary.get("data_digest") != run.summary.get("data_digest"):
+            different.append("other features or divisions of the data")
+        if different:
+            raise ConfigError(
+                f"{run.folder.path} cannot be merged with {first.folder.path} ({'; '.join(different)}); "
+                "merge runs that differ only in seed and algorithm (`evoprune run ... --runs N` makes such runs)"
+            )
+
+
+def _member(run: _Run, number: int) -> dict[str, Any]:
+    """The scores of a member of a run's own front, which every member of the merged front is."""
+    found: dict[str, Any] = next(member for member in run.summary["front"] if member["id"] == number)
+    return found
+
+
+def _worst_reference(runs: Sequence[_Run], objectives: Sequence[Objective]) -> FloatArray:
+    """A reference point for all runs: of theirs, the worst in each objective."""
+    points = np.array([[run.summary["hypervolume"]["reference"][o.name] for o in objectives] for run in runs])
+    worst: FloatArray = np.where([o.maximize for o in objectives], points.min(axis=0), points.max(axis=0))
+    return worst
+
+
+def _figures(members: Sequence[dict[str, Any]], objectives: Sequence[Objective], part: str) -> FloatArray:
+    """Means `[P, M]` of a part; NaN where there are none."""
+    return np.array([[member[part].get(o.name) for o in objectives] for member in members], dtype=np.float64)
+
+
+def _write(
+    output: Path,
+    summary: dict[str, Any],
+    runs: Sequence[_Run],
+    objectives: Sequence[Objective],
+    genomes: BoolArray,
+) -> None:
+    figures = output / "figures"
+    maximize = tuple(o.maximize for o in objectives)
+    members = summary["front"]
+    front = FrontData(
+        names=tuple(o.name for o in objectives),
+        titles=tuple(o.title for o in objectives),
+        maximize=maximize,
+        values=_figures(members, objectives, "values"),
+        validation=_figures(members, objectives, "validation"),
+        test=_figures(members, objectives, "test"),
+        genomes=genomes,
+        ids=np.array([member["id"] for member in members]),
+        dense=None,
+        dense_validation=None,
+        protocol=summary["protocol"],
+        chosen=None,
+        everything=np.concatenate([run.values for run in runs]),
+    )
+    write_front(output / "front.csv", summary)
+    write_front_figures(figures, front)
+    reference = summary["hypervolume"]["reference"]
+    point = np.array(list(reference.values()))
+    write_hypervolume_curve(
+        figures / "hypervolume.png",
+        [np.arange(1, len(run.values) + 1) for run in runs],
+        [hypervolume_trace(run.values, maximize, point) for run in runs],
+        point,
+        list(reference),
+        protocol=summary["protocol"],
+    )
+    if len(objectives) == 2 and len(runs) > 1:
+        fronts = [run.values for run in runs]
+        best, median, worst = (attainment_surface(fronts, maximize, share) for share in (1 / len(runs), 0.5, 1.0))
+        write_attainment_bands(
+            figures / "attainment.png",
+            best,
+            median,
+            worst,
+            objectives,
+            runs=len(runs),
+            protocol=summary["protocol"],
+        )
+    # Last: a folder with this file is complete.
+    write_atomic(output / MERGED, json.dumps(summary, indent=2) + "\n")

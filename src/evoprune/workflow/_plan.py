@@ -1,0 +1,60 @@
+"""Several seeds of one search in one folder: what was planned, so that it can be continued."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from evoprune._files import write_atomic
+from evoprune.errors import ConfigError, StorageError
+from evoprune.workflow._config import RunConfig, make_config
+
+_PLAN = "runs.json"
+"""Holds the configuration of the first run and the seeds of all."""
+
+
+def write_plan(folder: Path, configs: Sequence[RunConfig]) -> None:
+    """Record which seeds a folder is to hold.
+
+    Args:
+        folder: of all the runs.
+        configs: one a run, alike but for the seed.
+
+    Raises:
+        ConfigError: the folder is meant for runs with other settings, which are listed.
+        StorageError: it is a run itself, is damaged, or cannot be written to.
+    """
+    if (folder / "config.toml").is_file():
+        raise StorageError(f"{folder} is the folder of a single run; give another --output folder")
+    earlier = read_plan(folder)
+    if earlier:
+        differences = [
+            difference for difference in earlier[0].differences(configs[0]) if not difference.startswith("seed:")
+        ]
+        if differences:
+            raise ConfigError(
+                f"{folder} holds runs with other settings ({'; '.join(differences)}); "
+                "give another --output folder, or the settings of those runs"
+            )
+    plan = {"seeds": [config.seed for config in configs], "settings": configs[0].model_dump(mode="json")}
+    write_atomic(folder / _PLAN, json.dumps(plan, indent=2) + "\n")
+
+
+def read_plan(folder: Path) -> list[RunConfig] | None:
+    """The configurations that a folder is to hold, or None where it is no folder of several runs.
+
+    Raises:
+        StorageError: what it says cannot be read.
+    """
+    path = folder / _PLAN
+    if not path.is_file():
+        return None
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        return [make_config(**{**plan["settings"], "seed": seed}) for seed in plan["seeds"]]
+    except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
+        raise StorageError(
+            f"{path} is damaged ({error!r}); give the command of the runs again with another --output folder, "
+            "or `evoprune resume` each run in it"
+        ) from error

@@ -1,0 +1,84 @@
+"""Scores of predictions are scikit-learn's."""
+
+from __future__ import annotations
+
+import warnings
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import softmax
+from sklearn import metrics
+from sklearn.calibration import calibration_curve
+
+from evoprune.objectives import (
+    accuracy_score,
+    balanced_accuracy_score,
+    calibration_error,
+    cross_entropy,
+    f1_score,
+)
+
+
+@st.composite
+def _predictions(draw):
+    """Logits and labels; some classes may have no rows, or never be predicted."""
+    rows, classes = draw(st.integers(1, 60)), draw(st.integers(2, 6))
+    rng = np.random.default_rng(draw(st.integers(0, 10_000)))
+    scale = draw(st.sampled_from([0.0, 1.0, 5.0, 300.0]))
+    logits = (scale * rng.normal(size=(rows, classes))).astype(np.float32)
+    return logits, rng.integers(0, draw(st.integers(1, classes)), size=rows)
+
+
+@settings(deadline=None)
+@given(_predictions())
+def test_accuracy_balanced_accuracy_f1_and_cross_entropy_are_scikit_learns(predictions):
+    logits, labels = predictions
+    predicted, classes = logits.argmax(axis=1), np.arange(logits.shape[1])
+    with warnings.catch_warnings():
+        # It warns of classes without rows.
+        warnings.simplefilter("ignore")
+        balanced = metrics.balanced_accuracy_score(labels, predicted)
+        f1 = metrics.f1_score(labels, predicted, labels=classes, average="macro", zero_division=0)
+    assert accuracy_score(logits, labels) == pytest.approx(metrics.accuracy_score(labels, predicted), abs=1e-12)
+    assert balanced_accuracy_score(logits, labels) == pytest.approx(balanced, abs=1e-12)
+    assert f1_score(logits, labels) == pytest.approx(f1, abs=1e-12)
+    if np.abs(logits).max() < 30:
+        # scikit-learn cuts probabilities off at the smallest that float64 knows.
+        expected = metrics.log_loss(labels, softmax(logits.astype(np.float64), axis=1), labels=classes)
+        assert cross_entropy(logits, labels) == pytest.approx(expected, abs=1e-6)
+
+
+@settings(deadline=None)
+@given(_predictions())
+def test_calibration_error_is_the_gap_of_scikit_learns_calibration_curve(predictions):
+    logits, labels = predictions
+    confidence = softmax(logits.astype(np.float64), axis=1).max(axis=1).clip(0, 1)
+    correct = logits.argmax(axis=1) == labels
+    accuracy, mean_confidence = calibration_curve(correct, confidence, n_bins=15)
+    edges = np.linspace(0, 1, 16)
+    shares = np.array([np.mean((low < confidence) & (confidence <= high)) for low, high in pairwise(edges)])
+    expected = np.sum(shares[shares > 0] * np.abs(accuracy - mean_confidence))
+    assert calibration_error(logits, labels) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_sure_head_that_is_right_half_of_the_time_is_off_by_half():
+    logits = np.tile(np.array([[50.0, 0.0]], dtype=np.float32), (10, 1))
+    assert calibration_error(logits, np.arange(10) % 2) == pytest.approx(0.5)
+    assert calibration_error(logits, np.zeros(10, dtype=np.int64)) == pytest.approx(0)
+
+
+def test_a_bin_contains_its_upper_edge():
+    # A confidence of exactly 1/3, an edge, with an accuracy of 0; then one just over it, with an accuracy of 1.
+    logits = np.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0]], dtype=np.float32)
+    over = np.exp(np.float32(0.1).astype(float)) / (np.exp(np.float32(0.1).astype(float)) + 2)
+    assert calibration_error(logits, np.array([2, 0])) == pytest.approx((1 / 3 + 1 - over) / 2)
+
+
+@pytest.mark.parametrize("score", [accuracy_score, balanced_accuracy_score, f1_score, calibration_error, cross_entropy])
+def test_logits_that_are_not_finite_give_nan(score):
+    logits = np.zeros((4, 3), dtype=np.float32)
+    logits[2, 1] = np.nan
+    assert np.isnan(score(logits, np.arange(4) % 3))
