@@ -43,6 +43,7 @@ MAY_IMPORT = {
     "features": {"data", "backbones"},
     "heads": set(),
     "training": {"data", "heads"},
+    "baselines": {"data", "heads", "training"},
     "objectives": {"heads", "training"},
     "problem": {"features", "heads", "training", "objectives"},
     "search": set(),

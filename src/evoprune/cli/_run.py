@@ -128,7 +128,7 @@ def run(
         recipe=changed_recipe(recipe, device, epochs=epochs, seeds=seeds, precision=precision),
         device=str(resolve_device(device)),
         objectives=names,
-        ood=[_absolute_source(source) for source in ood or []],
+        ood=[absolute_source(source) for source in ood or []],
         ood_score=ood_score,
         algorithm=algorithm or default_algorithm(names),
         search={k: v for k, v in settings.items() if v is not None},
@@ -294,7 +294,8 @@ def data_source(data: Path | None, features: Path | None, backbone: str | None, 
     }
 
 
-def _absolute_source(source: str) -> str:
+def absolute_source(source: str) -> str:
+    """A source of out-of-distribution images with its path made absolute."""
     return source if source.startswith("class:") else str(Path(source).resolve())
 
 

@@ -2,6 +2,7 @@
 
 from evoprune.features._arrays import from_arrays, from_feature_file
 from evoprune.features._cache import CacheEntry, cache_folder, clear, list_entries, verify
+from evoprune.features._classes import without_classes
 from evoprune.features._corrupted import with_corruptions
 from evoprune.features._digest import features_digest
 from evoprune.features._extract import extract
@@ -26,5 +27,6 @@ __all__ = [
     "verify",
     "with_corruptions",
     "with_ood",
+    "without_classes",
     "write_feature_file",
 ]

@@ -11,14 +11,17 @@ from evoprune.report._history import best_so_far, write_history
 from evoprune.report._hypervolume import hypervolume_curve, write_hypervolume_curve
 from evoprune.report._pairwise import pairwise_fronts, write_pairwise_fronts
 from evoprune.report._parallel import parallel_coordinates, write_parallel_coordinates
+from evoprune.report._run_convergence import run_convergence, write_run_convergence
 from evoprune.report._runs_table import runs_table
 from evoprune.report._sparsity import SparsityCurve, sparsity_curves, write_sparsity
+from evoprune.report._strips import Strip, strip_chart, write_strips
 from evoprune.report._table import result_table, shown_accuracy
 from evoprune.report._text import printable
 
 __all__ = [
     "FrontData",
     "SparsityCurve",
+    "Strip",
     "attainment_bands",
     "best_so_far",
     "critical_difference_figure",
@@ -31,9 +34,11 @@ __all__ = [
     "parallel_coordinates",
     "printable",
     "result_table",
+    "run_convergence",
     "runs_table",
     "shown_accuracy",
     "sparsity_curves",
+    "strip_chart",
     "write_attainment_bands",
     "write_convergence",
     "write_critical_difference",
@@ -45,5 +50,7 @@ __all__ = [
     "write_neuron_chord",
     "write_pairwise_fronts",
     "write_parallel_coordinates",
+    "write_run_convergence",
     "write_sparsity",
+    "write_strips",
 ]

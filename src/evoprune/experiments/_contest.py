@@ -1,0 +1,238 @@
+"""One method on one data set with one seed: select, retrain by the same recipe, read on the test part."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evoprune._types import BoolArray, Float32Array, FloatArray, IntArray
+from evoprune.baselines import SelectionData, get_baseline
+from evoprune.data import Fold, Partition, partition
+from evoprune.errors import ConfigError
+from evoprune.experiments._tasks import Row
+from evoprune.features import Features
+from evoprune.heads import CompactHead, Encoding, Head, parse_encoding
+from evoprune.objectives import accuracy_score, get_objectives
+from evoprune.problem import Problem
+from evoprune.search import create
+from evoprune.study import Store, StudyKey, search
+from evoprune.training import Trainer, TrainingSet, head_logits
+from evoprune.workflow import RunConfig
+
+SEARCHES = {"genetic": ("accuracy",), "nsga2": ("accuracy", "active")}
+"""Searches of the papers, with the objectives they are run with."""
+
+_FIRST_TRAINING_SEED = 5_000
+"""Retrainings use seeds that no search used."""
+
+_BATCH = 30
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all methods are given: rows, folds and the head to prune.
+
+    Attributes:
+        features: of the data set.
+        config: settings of recipe, head and encoding.
+        seed: of this repetition.
+        parts: which rows are for selection and which for the report.
+        encoding: what a genome's bits mean.
+    """
+
+    features: Features
+    config: RunConfig
+    seed: int
+    parts: Partition
+    encoding: Encoding
+
+    @classmethod
+    def of(cls, features: Features, config: RunConfig, seed: int) -> Ground:
+        """The ground of one repetition: the validation part is drawn anew, the test part stays."""
+        parts = partition(features.divisions, features.y, protocol=config.protocol, held_out=config.held_out, seed=seed)
+        encoding = parse_encoding(config.encoding, Head(*config.head), width=features.width, classes=features.classes)
+        return cls(features, config, seed, parts, encoding)
+
+    def data(self, fold: Fold) -> SelectionData:
+        """A fold as baselines take it."""
+        X, y = self.features.X, self.features.y
+        return SelectionData(
+            np.ascontiguousarray(X[fold.train]),
+            y[fold.train],
+            self.features.classes,
+            np.ascontiguousarray(X[fold.evaluate]),
+            y[fold.evaluate],
+            self.encoding.head,
+            self.config.recipe,
+        )
+
+    def counts(self, shares: Sequence[float]) -> list[int]:
+        """Numbers of active neurons for some shares, at least one."""
+        return [max(1, round(share * self.encoding.length)) for share in shares]
+
+    def retrained(self, genomes: BoolArray, folds: Sequence[Fold]) -> tuple[list[float], list[CompactHead]]:
+        """Accuracy of each genome `[P, L]` trained on some folds (mean over them), and its head on the first."""
+        trainer = Trainer(
+            TrainingSet(self.features.X, self.features.y, self.features.classes, tuple(folds)),
+            self.encoding.head,
+            self.config.recipe,
+        )
+        trained = trainer.train([self.encoding.decode(g) for g in genomes], [_FIRST_TRAINING_SEED + self.seed])
+        labels = [self.features.y[fold.evaluate] for fold in folds]
+        accuracies = [
+            float(np.mean([accuracy_score(by_seed[0], y) for by_seed, y in zip(t.logits, labels, strict=True)]))
+            for t in trained
+        ]
+        return accuracies, [t.heads[0][0] for t in trained]
+
+    def accuracies(self, heads: Sequence[CompactHead], rows: IntArray) -> list[float]:
+        """Accuracy of trained heads on some rows."""
+        X: Float32Array = np.ascontiguousarray(self.features.X[rows])
+        return [accuracy_score(head_logits(head, X), self.features.y[rows]) for head in heads]
+
+
+def compete(features: Features, config: RunConfig, arguments: Mapping[str, Any]) -> list[Row]:
+    """Rows of one method at several shares.
+
+    Args:
+        features: of the data set.
+        config: settings of recipe, head and encoding.
+        arguments: `dataset`, `method`, `seed`, `shares` and `evaluations`.
+
+    Returns:
+        One row a share: what was wanted and what came of it, with accuracy on validation and test part.
+        Seconds are those of the selection, without the retraining that all methods need.
+    """
+    ground = Ground.of(features, config, int(arguments["seed"]))
+    method, shares = str(arguments["method"]), [float(share) for share in arguments["shares"]]
+    if method in SEARCHES:
+        found = _searched(ground, method, shares, int(arguments["evaluations"]))
+    elif get_baseline(method).kind == "mask":
+        found = _masked(ground, method, shares)
+    else:
+        found = _modelled(ground, method, shares)
+    about = {
+        "dataset": arguments["dataset"],
+        "encoding": config.encoding,
+        "protocol": config.protocol,
+        "method": method,
+        "seed": ground.seed,
+    }
+    return [{**about, **row} for row in found]
+
+
+def _masked(ground: Ground, method: str, shares: Sequence[float]) -> list[Row]:
+    started = time.perf_counter()
+    masks = get_baseline(method).masks(
+        ground.data(ground.parts.search[0]), ground.encoding, ground.counts(shares), ground.seed
+    )
+    seconds = time.perf_counter() - started
+    validation, _ = ground.retrained(masks, ground.parts.search)
+    test, heads = ground.retrained(masks, ground.parts.report)
+    return [
+        _row(share, int(mask.sum()), ground, head, v, t, seconds)
+        for share, mask, head, v, t in zip(shares, masks, heads, validation, test, strict=True)
+    ]
+
+
+def _modelled(ground: Ground, method: str, shares: Sequence[float]) -> list[Row]:
+    """Baselines that give trained heads: made once on the training part, and once on all that is not test."""
+    baseline, counts = get_baseline(method), ground.counts(shares)
+    search, report = ground.parts.search[0], ground.parts.report[0]
+    tried = baseline.models(ground.data(search), ground.encoding, counts, ground.seed)
+    validation = ground.accuracies(tried, search.evaluate)
+    started = time.perf_counter()
+    # The test rows stay out of sight: what may be chosen on validation rows is chosen on training rows here.
+    all_rows = Fold(report.train, search.evaluate)
+    heads = baseline.models(ground.data(all_rows), ground.encoding, counts, ground.seed)
+    seconds = time.perf_counter() - started
+    test = ground.accuracies(heads, report.evaluate)
+    return [
+        _row(share, count, ground, head, v, t, seconds)
+        for share, count, head, v, t in zip(shares, counts, heads, validation, test, strict=True)
+    ]
+
+
+def _searched(ground: Ground, method: str, shares: Sequence[float], evaluations: int) -> list[Row]:
+    """A search, and for each share the member with the best fitness among those within it."""
+    started = time.perf_counter()
+    genomes, values = history(ground, method, evaluations)
+    seconds = time.perf_counter() - started
+    active = genomes.sum(axis=1)
+    rows: list[Row] = []
+    chosen = [best_within(values[:, 0], active, count) for count in ground.counts(shares)]
+    members = sorted({index for index in chosen if index is not None})
+    if not members:
+        return rows
+    test, heads = ground.retrained(genomes[members], ground.parts.report)
+    validation, _ = ground.retrained(genomes[members], ground.parts.search)
+    for share, index in zip(shares, chosen, strict=True):
+        if index is not None:
+            at = members.index(index)
+            row = _row(share, int(active[index]), ground, heads[at], validation[at], test[at], seconds)
+            rows.append({**row, "fitness": float(values[index, 0])})
+    return rows
+
+
+def history(ground: Ground, method: str, evaluations: int) -> tuple[BoolArray, FloatArray]:
+    """Genomes `[E, L]` and values `[E, M]` of the evaluations of a search, those that failed left out."""
+    genomes, values = evaluated(ground, method, SEARCHES[method], evaluations)
+    complete = np.isfinite(values).all(axis=1)
+    return genomes[complete], values[complete]
+
+
+def evaluated(
+    ground: Ground, algorithm: str, objectives: Sequence[str], evaluations: int
+) -> tuple[BoolArray, FloatArray]:
+    """All evaluations of a search.
+
+    Args:
+        ground: rows, head and settings; its seed is that of search and training.
+        algorithm: name of the search.
+        objectives: names of what is searched for.
+        evaluations: budget.
+
+    Returns:
+        Genomes `[E, L]` and values `[E, M]` in the order of asking; NaN where an evaluation failed.
+
+    Raises:
+        EvoPruneError: every evaluation failed.
+    """
+    recipe = ground.config.recipe
+    data = TrainingSet(ground.features.X, ground.features.y, ground.features.classes, ground.parts.search)
+    problem = Problem(data, ground.encoding, recipe, get_objectives(objectives), seed=ground.seed * 10_000)
+    length = ground.encoding.length
+    found = create(algorithm, length=length, maximize=problem.maximize, seed=ground.seed, options=ground.config.search)
+    with closing(Store(None, StudyKey(length, tuple(objectives), ""), recipe=recipe.name)) as store:
+        search(found, problem.evaluate, store, budget=evaluations, batch=_BATCH)
+        stored = store.evaluations()
+    if not any(e.state == "complete" for e in stored):
+        raise ConfigError(f"every evaluation of search {algorithm!r} failed; check the recipe's learning rate")
+    return np.stack([e.genome for e in stored]), np.stack([e.values for e in stored])
+
+
+def best_within(fitness: FloatArray, active: IntArray, count: int) -> int | None:
+    """Row of the best fitness among those with at most `count` active neurons; ties go to fewer."""
+    rows = np.flatnonzero(active <= count)
+    if not len(rows):
+        return None
+    return int(rows[np.lexsort((active[rows], -fitness[rows]))[0]])
+
+
+def _row(
+    share: float, active: int, ground: Ground, head: CompactHead, validation: float, test: float, seconds: float
+) -> Row:
+    return {
+        "share": share,
+        "active_neurons": active,
+        "active_share": active / ground.encoding.length,
+        "parameters": head.parameters,
+        "validation_accuracy": validation,
+        "test_accuracy": test,
+        "seconds": round(seconds, 3),
+    }

@@ -1,0 +1,82 @@
+"""`extractors`: feature selection with several networks as extractors of the same data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from evoprune.errors import ConfigError
+from evoprune.experiments._experiment import Settings
+from evoprune.experiments._markdown import escaped, percent, table
+from evoprune.experiments._pruning import prune
+from evoprune.experiments._published import EXTRACTORS
+from evoprune.experiments._sparsity import methods_of, titled
+from evoprune.experiments._tasks import Row, Task
+from evoprune.workflow import RunConfig
+
+_FEW = ("dense", "random", "anova", "gates_iterative")
+"""Compared where nothing else is asked for: the control, the cheapest and the strongest of the others."""
+
+
+class Extractors:
+    """The evolved selection of features, and others at its size, for each data set and network."""
+
+    name = "extractors"
+    title = "Feature selection with several extractors"
+
+    def tasks(self, configs: Mapping[str, RunConfig], settings: Settings) -> list[Task]:
+        """One task for each data set, network and seed."""
+        if any(config.kind == "features" for config in configs.values()):
+            raise ConfigError("experiment 'extractors' compares networks, and a feature file has none; give images")
+        methods = [m for m in methods_of("features", settings.methods or _FEW) if m not in ("genetic", "nsga2")]
+        return [
+            Task(
+                f"{label}/{seed}",
+                config.model_copy(update={"encoding": "features"}),
+                prune,
+                {
+                    "dataset": _dataset(config),
+                    "about": {"extractor": extractor(config)},
+                    "seed": seed,
+                    "methods": methods,
+                    "evaluations": settings.evaluations,
+                },
+            )
+            for label, config in configs.items()
+            for seed in range(settings.seeds)
+        ]
+
+    def write(self, rows: Sequence[Row], failed: Mapping[str, str], settings: Settings, folder: Path) -> str:
+        """A table for each data set: methods against extractors; and the published figures."""
+        del failed, settings, folder
+        if not rows:
+            return "No figures."
+        extractors = list(dict.fromkeys(str(row["extractor"]) for row in rows))
+        methods = list(dict.fromkeys(str(row["method"]) for row in rows))
+        paper = rows[0]["protocol"] == "paper"
+        parts = []
+        for dataset in dict.fromkeys(str(row["dataset"]) for row in rows):
+
+            def cell(method: str, extractor: str, name: str, dataset: str = dataset) -> str:
+                wanted = (dataset, method, extractor)
+                found = [r[name] for r in rows if (r["dataset"], r["method"], r["extractor"]) == wanted]
+                return percent(np.array(found, dtype=np.float64))
+
+            lines = [["active, %", *(cell("genetic", e, "active_share") for e in extractors)]]
+            lines += [[escaped(titled(m)), *(cell(m, e, "test_accuracy") for e in extractors)] for m in methods]
+            label = "test accuracy, % (paper)" if paper else "test accuracy, %"
+            parts += [f"## {escaped(dataset)}", "", table([label, *map(escaped, extractors)], lines), ""]
+        header = ["published (paper protocol)", *next(iter(EXTRACTORS.values()))]
+        lines = [[name, *figures.values()] for name, figures in EXTRACTORS.items()]
+        return "\n".join([*parts, "## Published", "", table(header, lines)])
+
+
+def extractor(config: RunConfig) -> str:
+    """Short name of the network of a configuration."""
+    return Path(config.backbone or "").name
+
+
+def _dataset(config: RunConfig) -> str:
+    return Path(config.data).name

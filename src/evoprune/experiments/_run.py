@@ -1,0 +1,135 @@
+"""An experiment from its settings to its files."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+
+from evoprune._files import write_atomic
+from evoprune._version import __version__
+from evoprune.errors import StorageError
+from evoprune.experiments._experiment import Experiment, Settings
+from evoprune.experiments._store import TaskStore
+from evoprune.experiments._tasks import Progress, Row, run_tasks
+from evoprune.features import Features
+from evoprune.workflow import RunConfig
+
+_NOT_IDENTITY = {"seeds", "methods", "shares", "encodings", "classes"}
+"""Settings that only add or leave out tasks."""
+
+
+def run_experiment(
+    experiment: Experiment,
+    configs: Mapping[str, RunConfig],
+    features: Mapping[str, Features],
+    settings: Settings,
+    output: Path,
+    *,
+    workers: int | None = None,
+    on_progress: Progress | None = None,
+) -> str:
+    """Compute what is missing of an experiment and write its table, report and figures.
+
+    Writes `NAME.csv` (tidy: one line a figure), `NAME.md`, and figures. What is computed is
+    kept in `tasks.sqlite`; the same call continues, and costs seconds once all is done.
+
+    Args:
+        experiment: which one.
+        configs: settings of each data set, by its short name.
+        features: of each data set, by the same names.
+        settings: what to compare.
+        output: folder to write into.
+        workers: processes; None for one a processor.
+        on_progress: told of the tasks done.
+
+    Returns:
+        The report, Markdown.
+
+    Raises:
+        ConfigError: the folder holds an experiment with other settings, or a setting is out of range.
+        StorageError: the folder cannot be written to.
+    """
+    tasks = experiment.tasks(configs, settings)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{output} cannot be written to: {error.strerror or error}; give another folder") from error
+    store = TaskStore(output / "tasks.sqlite", _fingerprint(experiment, configs, features, settings))
+    try:
+        run_tasks(tasks, store, workers=workers or os.cpu_count() or 1, on_progress=on_progress)
+        results = {task.id: store.result(task.id) for task in tasks}
+    finally:
+        store.close()
+    rows = [row for result in results.values() if result is not None for row in result.rows or []]
+    failed = {name: result.error for name, result in results.items() if result is not None and result.rows is None}
+    _write_table(output / f"{experiment.name}.csv", rows)
+    body = experiment.write(rows, failed, settings, output)
+    seconds = sum(result.seconds for result in results.values() if result is not None)
+    report = "\n".join([_heading(experiment, configs, features, settings, seconds), body, _failures(failed)]).rstrip()
+    write_atomic(output / f"{experiment.name}.md", report + "\n")
+    return report
+
+
+def _fingerprint(
+    experiment: Experiment, configs: Mapping[str, RunConfig], features: Mapping[str, Features], settings: Settings
+) -> str:
+    fixed = {key: value for key, value in asdict(settings).items() if key not in _NOT_IDENTITY}
+    parts = {
+        name: [config.identity(), features[name].digest, *(ood.digest for ood in features[name].ood)]
+        for name, config in configs.items()
+    }
+    text = json.dumps([experiment.name, fixed, parts], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _write_table(path: Path, rows: Sequence[Row]) -> None:
+    """The rows as CSV; a column that some rows lack is empty there."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(path, text.getvalue())
+
+
+def _heading(
+    experiment: Experiment,
+    configs: Mapping[str, RunConfig],
+    features: Mapping[str, Features],
+    settings: Settings,
+    seconds: float,
+) -> str:
+    config = next(iter(configs.values()))
+    sets = ", ".join(
+        f"{name} ({len(f.y)} rows, {f.width} features, {f.classes} classes)" for name, f in features.items()
+    )
+    today = datetime.now(timezone.utc).date().isoformat()
+    machine = f"{os.cpu_count()} cores ({platform.machine()})"
+    head = "-".join(map(str, config.head))
+    return "\n".join(
+        [
+            f"# {experiment.title}",
+            "",
+            f"evoprune {__version__}, {today}, {machine}, {seconds:.0f} s of computing.",
+            f"Data: {sets}.",
+            f"Protocol: {config.protocol}. Recipe: {config.recipe.name}. Head: {head}. Encoding: {config.encoding}.",
+            f"Seeds: {settings.seeds}. Evaluations of each search: {settings.evaluations}.",
+            "",
+        ]
+    )
+
+
+def _failures(failed: Mapping[str, str]) -> str:
+    if not failed:
+        return ""
+    # The last line of a traceback says what it was.
+    lines = [f"- {name}: {error.strip().splitlines()[-1]}" for name, error in sorted(failed.items())]
+    return "\n".join(["", "## Failed", "", *lines])

@@ -1,0 +1,193 @@
+"""`sparsity`: test accuracy over active share, for every method: who wins where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from evoprune._types import FloatArray
+from evoprune.analysis import cliques, compare_all, critical_difference, friedman
+from evoprune.baselines import BASELINES, get_baseline
+from evoprune.errors import ConfigError
+from evoprune.experiments._columns import measured, protocol_of
+from evoprune.experiments._contest import SEARCHES, compete
+from evoprune.experiments._experiment import Settings
+from evoprune.experiments._markdown import COMPARISON_HEADER, comparison_lines, escaped, percent, table
+from evoprune.experiments._tasks import Row, Task
+from evoprune.report import SparsityCurve, write_critical_difference, write_sparsity
+from evoprune.workflow import RunConfig
+
+_ALWAYS_DENSE = {"dense", "dense_dropout"}
+"""Baselines that switch nothing off, and so have one share."""
+
+
+class Sparsity:
+    """Every method at every share, on the same rows, retrained by the same recipe."""
+
+    name = "sparsity"
+    title = "Test accuracy over active share"
+
+    def tasks(self, configs: Mapping[str, RunConfig], settings: Settings) -> list[Task]:
+        """One task for each data set, method and seed."""
+        return [
+            Task(
+                f"{dataset}/{method}/{seed}",
+                config,
+                compete,
+                {
+                    "dataset": dataset,
+                    "method": method,
+                    "seed": seed,
+                    "shares": [1.0] if method in _ALWAYS_DENSE else list(settings.shares),
+                    "evaluations": settings.evaluations,
+                },
+            )
+            for dataset, config in configs.items()
+            for method in methods_of(config.encoding, settings.methods)
+            for seed in range(settings.seeds)
+        ]
+
+    def write(self, rows: Sequence[Row], failed: Mapping[str, str], settings: Settings, folder: Path) -> str:
+        """The curves as figure and tables, and the methods compared by their mean over all shares."""
+        del failed
+        if not rows:
+            return "No figures."
+        protocol = protocol_of(rows)
+        datasets = list(dict.fromkeys(str(row["dataset"]) for row in rows))
+        methods = [m for m in dict.fromkeys(str(row["method"]) for row in rows) if m not in _ALWAYS_DENSE]
+        cells = {dataset: {m: grid(rows, dataset, m, settings) for m in methods} for dataset in datasets}
+        dense = {dataset: _dense(rows, dataset, settings) for dataset in datasets}
+        known = {name: (float(np.mean(v)), float(np.std(v, ddof=1))) for name, v in dense.items() if len(v) > 1}
+        write_sparsity(
+            folder / "sparsity.png",
+            {
+                dataset: {titled(m): _curve(cell, settings) for m, cell in by_method.items()}
+                for dataset, by_method in cells.items()
+            },
+            known,
+            protocol=protocol,
+            emphasised=[titled(m) for m in methods if m in SEARCHES],
+        )
+        parts = ["![Test accuracy over active share](sparsity.png)", ""]
+        for dataset in datasets:
+            parts += [f"## {escaped(dataset)}", "", _table(cells[dataset], dense[dataset], settings, protocol), ""]
+        parts += ["## All data sets", "", *_overall(cells, settings, folder, protocol)]
+        return "\n".join(parts)
+
+
+def methods_of(encoding: str, wanted: Sequence[str] | None) -> list[str]:
+    """The methods that serve an encoding: searches first, then baselines in the order of their table.
+
+    Raises:
+        ConfigError: a wanted one is unknown or does not serve it.
+    """
+    serving = [*SEARCHES, *(name for name, b in BASELINES.items() if encoding in b.encodings)]
+    if wanted is None:
+        return serving
+    for name in wanted:
+        if name not in SEARCHES:
+            get_baseline(name)
+        if name not in serving:
+            raise ConfigError(f"method {name!r} does not prune {encoding!r}; those that do are {', '.join(serving)}")
+    return list(wanted)
+
+
+def titled(method: str) -> str:
+    """What tables and figures call a method."""
+    return {"genetic": "genetic algorithm (published)", "nsga2": "NSGA-II (published)"}.get(
+        method, BASELINES[method].title if method in BASELINES else method
+    )
+
+
+def grid(rows: Sequence[Row], dataset: str, method: str, settings: Settings) -> FloatArray:
+    """Test accuracy of a method `[seeds, shares]`, NaN where there is none."""
+    values = np.full((settings.seeds, len(settings.shares)), np.nan)
+    for row in rows:
+        if (row["dataset"], row["method"]) == (dataset, method) and row["share"] in settings.shares:
+            values[row["seed"], settings.shares.index(row["share"])] = row["test_accuracy"]
+    return values
+
+
+def _dense(rows: Sequence[Row], dataset: str, settings: Settings) -> FloatArray:
+    found = [r for r in rows if r["dataset"] == dataset and r["method"] == "dense"]
+    return np.array([row["test_accuracy"] for row in found if row["seed"] < settings.seeds])
+
+
+def _curve(cell: FloatArray, settings: Settings) -> SparsityCurve:
+    there = np.isfinite(cell).sum(axis=0)
+    filled = np.where(np.isfinite(cell), cell, 0.0)
+    mean = np.where(there > 0, filled.sum(axis=0) / np.maximum(there, 1), np.nan)
+    squares = np.where(np.isfinite(cell), (cell - mean) ** 2, 0.0).sum(axis=0)
+    std = np.where(there > 1, np.sqrt(squares / np.maximum(there - 1, 1)), np.nan)
+    return SparsityCurve(np.array(settings.shares), mean, std, settings.seeds)
+
+
+def _table(by_method: Mapping[str, FloatArray], dense: FloatArray, settings: Settings, protocol: str) -> str:
+    header = [measured("test accuracy, %", protocol), *(f"{100 * share:g} %" for share in settings.shares), "mean"]
+    lines = [
+        [escaped(titled(method)), *(percent(column) for column in cell.T), percent(cell.mean(axis=1))]
+        for method, cell in by_method.items()
+    ]
+    found = table(header, lines)
+    return f"{found}\n\nDense head: {percent(dense)} %." if len(dense) else found
+
+
+def _overall(
+    cells: Mapping[str, Mapping[str, FloatArray]], settings: Settings, folder: Path, protocol: str
+) -> list[str]:
+    """Mean over shares and data sets, average ranks, and the best search against each other method."""
+    methods = list(next(iter(cells.values())))
+    # One figure for each data set and seed: the mean over all shares.
+    means = {m: np.concatenate([by_method[m].mean(axis=1) for by_method in cells.values()]) for m in methods}
+    # A data set counts once in the ranks: its shares and seeds are not independent of each other.
+    points = np.array([[by_method[m].mean() for m in methods] for by_method in cells.values()])
+    order = np.argsort([np.nan_to_num(-np.mean(means[m]), nan=np.inf) for m in methods])
+    ranked = len(methods) > 2
+    ranks = friedman(points).average_ranks if ranked else np.full(len(methods), np.nan)
+    lines = [
+        [
+            escaped(titled(methods[i])),
+            percent(means[methods[i]]),
+            "-" if np.isnan(ranks[i]) else f"{ranks[i]:.2f}",
+        ]
+        for i in order
+    ]
+    parts = [
+        "Mean over all shares (each counts the same), data sets and seeds; average rank over data sets.",
+        "",
+        table(["method", "mean, %", "average rank"], lines),
+        "",
+    ]
+    if ranked and np.isfinite(ranks).all() and len(points) > 1:
+        test = friedman(points)
+        cd = critical_difference(len(methods), test.datasets)
+        averages = {titled(m): float(r) for m, r in zip(methods, ranks, strict=True)}
+        write_critical_difference(
+            folder / "ranks.png",
+            averages,
+            cd,
+            cliques(averages, cd),
+            p=test.p,
+            datasets=test.datasets,
+            protocol=protocol,
+        )
+        parts += [
+            f"Friedman test that all are alike on the {test.datasets} data sets: p = {test.p:.3g}; ranks differ "
+            f"significantly from {cd:.2f} on (Nemenyi, 5 %).",
+            "",
+            "![Average ranks](ranks.png)",
+            "",
+        ]
+    searches = [methods[i] for i in order if methods[i] in SEARCHES]
+    if searches and len(methods) > 1:
+        best = searches[0]
+        compared = compare_all({titled(m): values for m, values in means.items()}, titled(best))
+        parts += [
+            f"{titled(best)} against each other method, pair by pair over data sets and seeds (seeds of one data set "
+            "are not independent of each other: read p as a guide):",
+            "",
+            table(COMPARISON_HEADER, comparison_lines(compared)),
+        ]
+    return parts

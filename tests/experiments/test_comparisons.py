@@ -1,0 +1,224 @@
+"""`sparsity`, `pruning`, `extractors`, `paper`: every method on the same rows, and what is written of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from evoprune.baselines import BASELINES
+from evoprune.errors import ConfigError
+from evoprune.experiments import Settings, get_experiment, run_experiment
+from evoprune.experiments._contest import SEARCHES, Ground, best_within, compete
+from evoprune.experiments._markdown import escaped, percent
+from evoprune.experiments._pruning import prune
+from evoprune.experiments._sparsity import methods_of
+from evoprune.experiments._store import TaskStore
+from evoprune.experiments._tasks import Task, run_tasks
+from evoprune.features import from_feature_file
+from evoprune.training import FAST
+from evoprune.workflow import make_config
+
+QUICK = {"epochs": 4, "batch_size": 32, "learning_rate": 2e-2, "input_dropout": 0.0}
+
+
+@pytest.fixture(scope="module")
+def blobs(tmp_path_factory):
+    """A feature file: 240 rows of 20 features, three classes; only the first 5 features say anything."""
+    rng = np.random.default_rng(1)
+    centres = np.zeros((3, 20))
+    centres[:, :5] = 2 * rng.normal(size=(3, 5))
+    y = np.tile(np.arange(3), 80)
+    X = (centres[y] + rng.normal(size=(240, 20))).astype(np.float32)
+    path = tmp_path_factory.mktemp("features") / "blobs.npz"
+    np.savez(path, X_train=X[:150], y_train=y[:150], X_test=X[150:], y_test=y[150:])
+    return path
+
+
+@pytest.fixture(scope="module")
+def config(blobs):
+    return make_config(
+        data=str(blobs), kind="features", head=(6,), recipe=FAST.model_copy(update=QUICK), search={"population": 6}
+    )
+
+
+@pytest.fixture(scope="module")
+def features(blobs):
+    return from_feature_file(blobs)
+
+
+def arguments(method, **changes):
+    return {"dataset": "blobs", "method": method, "seed": 0, "shares": [0.25, 1.0], "evaluations": 12, **changes}
+
+
+@pytest.mark.parametrize("method", methods_of("features", None))
+def test_every_method_gives_a_row_for_each_share(features, config, method):
+    always_dense = method in ("dense", "dense_dropout")
+    shares = [1.0] if always_dense else [0.25, 1.0]
+    rows = compete(features, config, arguments(method, shares=shares))
+    # A search may have found nothing so small.
+    found = [row["share"] for row in rows]
+    assert found == shares or (method in SEARCHES and found == [1.0])
+    for row in rows:
+        assert 0 < row["active_neurons"] <= round(20 * row["share"])
+        assert 0 <= row["validation_accuracy"] <= 1
+        assert 0 <= row["test_accuracy"] <= 1
+        assert row["parameters"] > 0
+    assert rows == [
+        {**row, "seconds": own["seconds"]}
+        for row, own in zip(compete(features, config, arguments(method, shares=shares)), rows, strict=True)
+    ]
+
+
+def test_the_test_part_decides_nothing_but_its_own_figure(features, config):
+    poisoned_y = features.y.copy()
+    test = features.divisions[0].test
+    poisoned_y[test] = np.random.default_rng(0).permutation(poisoned_y[test])
+    poisoned = replace(features, y=poisoned_y)
+    for method in ("genetic", "gates_iterative", "weight_pruning"):
+        own, other = (compete(f, config, arguments(method)) for f in (features, poisoned))
+        for a, b in zip(own, other, strict=True):
+            assert a["validation_accuracy"] == b["validation_accuracy"]
+            assert a["active_neurons"] == b["active_neurons"]
+
+
+def test_another_seed_has_another_validation_part_and_the_same_test_part(features, config):
+    first, second = (Ground.of(features, config, seed).parts for seed in (0, 1))
+    assert not np.array_equal(first.search[0].evaluate, second.search[0].evaluate)
+    assert np.array_equal(first.report[0].evaluate, second.report[0].evaluate)
+
+
+def test_the_best_within_a_count_has_the_highest_fitness_and_then_the_fewest_active():
+    fitness, active = np.array([0.9, 0.8, 0.8, 0.7]), np.array([10, 5, 4, 2])
+    assert [best_within(fitness, active, count) for count in (10, 9, 4, 3, 1)] == [0, 2, 2, 3, None]
+
+
+def test_pruning_compares_at_the_sparsity_that_the_search_reached(features, config):
+    rows = prune(features, config, {**arguments("genetic"), "methods": ["dense", "anova", "weight_pruning"]})
+    evolved, dense, *others = rows
+    assert (evolved["method"], dense["active_share"]) == ("genetic", 1.0)
+    assert {row["active_neurons"] for row in others} == {evolved["active_neurons"]}
+    assert evolved["fitness"] == pytest.approx(evolved["validation_accuracy"], abs=0.25)
+
+
+SETTINGS = Settings(seeds=2, shares=(0.25, 1.0), methods=("nsga2", "anova", "random", "dense"), evaluations=10)
+
+
+@pytest.fixture(scope="module")
+def finished(features, config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("experiment") / "out"
+    report = run_experiment(
+        get_experiment("sparsity"), {"blobs": config}, {"blobs": features}, SETTINGS, folder, workers=2
+    )
+    return folder, report
+
+
+def test_an_experiment_writes_a_tidy_table_a_report_and_a_figure(finished):
+    folder, report = finished
+    rows = list(csv.DictReader((folder / "sparsity.csv").read_text().splitlines()))
+    assert len(rows) == 2 * (3 * 2 + 1)
+    assert (folder / "sparsity.png").read_bytes()[:4] == b"\x89PNG"
+    assert (folder / "sparsity.md").read_text() == report + "\n"
+    anova = [float(r["test_accuracy"]) for r in rows if (r["method"], r["share"]) == ("anova", "0.25")]
+    (line,) = (line for line in report.splitlines() if line.startswith("| ANOVA F | ") and line.count("|") == 5)
+    shown = line.split("|")[2].strip()
+    assert shown == f"{100 * np.mean(anova):.1f} ± {100 * np.std(anova, ddof=1):.1f}"
+
+
+def test_what_is_done_is_not_computed_again(finished, features, config, monkeypatch):
+    folder, report = finished
+    monkeypatch.setattr("evoprune.experiments._tasks.ProcessPoolExecutor", lambda *a, **k: pytest.fail("computed"))
+    again = run_experiment(get_experiment("sparsity"), {"blobs": config}, {"blobs": features}, SETTINGS, folder)
+    assert again == report
+    with pytest.raises(ConfigError, match="other data or settings"):
+        run_experiment(
+            get_experiment("sparsity"),
+            {"blobs": config},
+            {"blobs": features},
+            replace(SETTINGS, evaluations=11),
+            folder,
+        )
+
+
+def works(features, config, arguments):
+    return [{"value": arguments["value"]}]
+
+
+def breaks(features, config, arguments):
+    raise ZeroDivisionError("no figure")
+
+
+def test_a_failed_task_is_recorded_and_tried_again(tmp_path, config):
+    tasks = [Task("good", config, works, {"value": 3}), Task("bad", config, breaks, {})]
+    store = TaskStore(tmp_path / "tasks.sqlite", "key")
+    heard = []
+    run_tasks(tasks, store, workers=1, on_progress=lambda done, total: heard.append((done, total)))
+    assert heard == [(0, 2), (1, 2), (2, 2)]
+    assert store.result("good").rows == [{"value": 3}]
+    assert store.result("bad").rows is None
+    assert "ZeroDivisionError: no figure" in store.result("bad").error
+    assert (store.done("good"), store.done("bad")) == (True, False)
+    store.close()
+
+
+def test_a_failed_cell_is_shown_and_named(features, config, tmp_path):
+    experiment = get_experiment("sparsity")
+    rows = [
+        r for m in ("nsga2", "random", "anova") for s in (0, 1) for r in compete(features, config, arguments(m, seed=s))
+    ]
+    kept = [row for row in rows if (row["method"], row["seed"]) != ("anova", 1)]
+    text = experiment.write(kept, {"blobs/anova/1": "why"}, SETTINGS, tmp_path)
+    (line,) = (line for line in text.splitlines() if line.startswith("| ANOVA F") and line.count("|") == 5)
+    assert line.count("(1 missing)") == 3
+
+
+@pytest.mark.parametrize(
+    ("methods", "sentence"),
+    [(("anovva",), "did you mean 'anova'"), (("fixed_grid",), "does not prune 'features'")],
+)
+def test_a_method_that_cannot_compete_is_refused(config, methods, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        get_experiment("sparsity").tasks({"blobs": config}, replace(SETTINGS, methods=methods))
+
+
+def test_extractors_need_images(config):
+    with pytest.raises(ConfigError, match="a feature file has none"):
+        get_experiment("extractors").tasks({"blobs": config}, SETTINGS)
+
+
+def test_the_pruning_report_has_published_figures_beside_its_own_data_set(features, config, tmp_path):
+    experiment = get_experiment("pruning")
+    settings = replace(SETTINGS, seeds=1, methods=("dense", "random", "weight_pruning"), encodings=("features",))
+    (task,) = experiment.tasks({"rps": config}, settings)
+    rows = task.compute(features, config, task.arguments)
+    text = experiment.write(rows, {}, settings, tmp_path)
+    assert "| evolved, features (accuracy / % active) | .985 / 45 |" in text
+    assert "(paper)" not in text
+    as_published = [{**row, "protocol": "paper"} for row in rows]
+    assert "test accuracy, % (paper)" in experiment.write(as_published, {}, settings, tmp_path)
+
+
+def test_paper_holds_every_part_under_both_protocols(config):
+    tasks = get_experiment("paper").tasks({"blobs": config}, replace(SETTINGS, seeds=1, methods=None))
+    parts = {tuple(task.id.split("/")[:2]) for task in tasks}
+    assert parts == {
+        (protocol, part)
+        for protocol in ("nested", "paper")
+        for part in ("pruning", "convergence", "initial-density", "classes", "cka", "fronts")
+    }
+    assert len({task.id for task in tasks}) == len(tasks)
+    assert {task.config.protocol for task in tasks if task.id.startswith("paper/")} == {"paper"}
+
+
+def test_names_of_data_sets_cannot_act_in_the_report():
+    assert escaped("a|b\n<script>") == "a\\|b &lt;script&gt;"
+    assert (percent([]), percent([np.nan]), percent([0.5])) == ("-", "failed", "50.0")
+
+
+def test_every_baseline_has_a_title_and_a_source():
+    assert all(baseline.title and baseline.source for baseline in BASELINES.values())
+    assert not re.search("[|]", "".join(json.dumps(b.title) for b in BASELINES.values()))
