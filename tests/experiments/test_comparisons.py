@@ -185,6 +185,20 @@ def test_a_method_that_cannot_compete_is_refused(config, methods, sentence):
         get_experiment("sparsity").tasks({"blobs": config}, replace(SETTINGS, methods=methods))
 
 
+def test_extractors_are_compared_in_one_table(features, config, tmp_path):
+    experiment = get_experiment("extractors")
+    configs = {name: config.model_copy(update={"kind": "images", "backbone": name}) for name in ("tiny", "onnx:big")}
+    settings = replace(SETTINGS, seeds=2, methods=None)
+    tasks = experiment.tasks(configs, settings)
+    rows = [row for task in tasks for row in task.compute(features, config, task.arguments)]
+    text = experiment.write(rows, {}, settings, tmp_path)
+    (line,) = (line for line in text.splitlines() if line.startswith("| ANOVA F"))
+    assert "| test accuracy, % | tiny | onnx:big |" in text
+    cells = [r["test_accuracy"] for r in rows if (r["method"], r["extractor"]) == ("anova", "tiny")]
+    assert f"{100 * np.mean(cells):.1f} ± {100 * np.std(cells, ddof=1):.1f}" in line
+    assert (tmp_path / "extractors.png").is_file()
+
+
 def test_extractors_need_images(config):
     with pytest.raises(ConfigError, match="a feature file has none"):
         get_experiment("extractors").tasks({"blobs": config}, SETTINGS)

@@ -101,6 +101,8 @@ def test_the_merged_front_is_what_no_run_dominates(rows, merged):
     assert (np.diff(merged.data.values[:, 0]) <= 0).all()
     by_values = {tuple(row): genome.sum() for row, genome in zip(merged.data.values, merged.data.genomes, strict=True)}
     assert all(count == round(16 * values[1]) for values, count in by_values.items())
+    tested = {tuple(values_of([row])[0]): tuple(values_of([row], "test")[0]) for row in everything if "genome" in row}
+    assert [tested[tuple(row)] for row in merged.data.values] == list(map(tuple, merged.test))
 
 
 def test_the_full_head_is_the_mean_over_runs(rows, merged):

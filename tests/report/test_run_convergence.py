@@ -10,6 +10,7 @@ from PIL import Image
 
 from evoprune.errors import ConfigError
 from evoprune.report import run_convergence, write_run_convergence
+from evoprune.report._run_convergence import _looks
 
 NAN = float("nan")
 
@@ -78,14 +79,13 @@ def test_six_searches_all_look_different_and_alike_in_every_panel(tmp_path, monk
     write_run_convergence(tmp_path / "c.png", panels, {"digits": 0.7}, protocol="paper")
     (figure,) = figures
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["digits", r"\$rps\$"]
-    looks = {
-        name: (line(figure.axes[0], name).get_color(), line(figure.axes[0], name).get_linestyle()) for name in names
-    }
-    handles = {h.get_label(): h for h in figure.legends[0].legend_handles}
-    patterns = {name: (h.get_color(), str(h._unscaled_dash_pattern)) for name, h in handles.items() if name in names}
-    assert len(set(patterns.values())) == 6
+    looks = _looks(names)
+    assert len({(look["color"], str(look["linestyle"])) for look in looks.values()}) == 6
+    assert [handle.get_color() for handle in figure.legends[0].legend_handles][:6] == [
+        look["color"] for look in looks.values()
+    ]
     for name in names[3:]:
-        assert line(figure.axes[1], name).get_color() == looks[name][0]
+        assert line(figure.axes[1], name).get_color() == looks[name]["color"]
     assert [text.get_text() for text in figure.legends[0].texts] == [*names, "not pruned"]
     assert set(line(figure.axes[0], "not pruned").get_ydata()) == {70}
     assert not [one for one in figure.axes[1].lines if one.get_label() == "not pruned"]

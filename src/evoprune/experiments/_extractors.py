@@ -8,16 +8,22 @@ from pathlib import Path
 import numpy as np
 
 from evoprune.errors import ConfigError
+from evoprune.experiments._columns import by_seed, distinct
 from evoprune.experiments._experiment import Settings
 from evoprune.experiments._markdown import escaped, percent, table
 from evoprune.experiments._pruning import prune
 from evoprune.experiments._published import EXTRACTORS
 from evoprune.experiments._sparsity import methods_of, titled
 from evoprune.experiments._tasks import Row, Task
+from evoprune.report import Strip, write_strips
 from evoprune.workflow import RunConfig
 
 _FEW = ("dense", "random", "anova", "gates_iterative")
 """Compared where nothing else is asked for: the control, the cheapest and the strongest of the others."""
+
+
+_DRAWN = 5
+"""Methods that a figure has looks for; the table has them all."""
 
 
 class Extractors:
@@ -50,14 +56,21 @@ class Extractors:
 
     def write(self, rows: Sequence[Row], failed: Mapping[str, str], settings: Settings, folder: Path) -> str:
         """A table for each data set: methods against extractors; and the published figures."""
-        del failed, settings, folder
+        del failed
         if not rows:
             return "No figures."
         extractors = list(dict.fromkeys(str(row["extractor"]) for row in rows))
         methods = list(dict.fromkeys(str(row["method"]) for row in rows))
         paper = rows[0]["protocol"] == "paper"
-        parts = []
-        for dataset in dict.fromkeys(str(row["dataset"]) for row in rows):
+        parts = ["![Test accuracy by extractor](extractors.png)", ""]
+        write_strips(
+            folder / "extractors.png",
+            [_strip(rows, settings, dataset, extractors, methods) for dataset in distinct(rows, "dataset")],
+            self.title,
+            protocol=str(rows[0]["protocol"]),
+            columns=1,
+        )
+        for dataset in distinct(rows, "dataset"):
 
             def cell(method: str, extractor: str, name: str, dataset: str = dataset) -> str:
                 wanted = (dataset, method, extractor)
@@ -71,6 +84,23 @@ class Extractors:
         header = ["published (paper protocol)", *next(iter(EXTRACTORS.values()))]
         lines = [[name, *figures.values()] for name, figures in EXTRACTORS.items()]
         return "\n".join([*parts, "## Published", "", table(header, lines)])
+
+
+def _strip(
+    rows: Sequence[Row], settings: Settings, dataset: str, extractors: Sequence[str], methods: Sequence[str]
+) -> Strip:
+    """One panel: extractors side by side, for as many methods as can be told apart."""
+    series = {
+        titled(method): 100
+        * np.stack(
+            [
+                by_seed(rows, "test_accuracy", settings.seeds, {"dataset": dataset, "extractor": e, "method": method})
+                for e in extractors
+            ]
+        )
+        for method in methods[:_DRAWN]
+    }
+    return Strip(dataset, "test accuracy, % ↑", tuple(extractors), series)
 
 
 def extractor(config: RunConfig) -> str:

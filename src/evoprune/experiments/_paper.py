@@ -89,10 +89,8 @@ def marked(
 
 
 def _settings_of(part: Experiment, settings: Settings) -> Settings:
-    """The methods of the papers' main table where nothing else is asked for."""
-    if part.name != Pruning.name or settings.methods is not None:
-        return settings
-    return replace(settings, methods=_PRUNING_METHODS)
+    """Methods are those of the pruning tables: by default the papers' own and the control."""
+    return replace(settings, methods=(settings.methods or _PRUNING_METHODS) if part.name == Pruning.name else None)
 
 
 def _selection_effect(rows: Sequence[Row]) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from evoprune._types import FloatArray
 from evoprune.analysis import compare_all
 from evoprune.baselines import BASELINES, get_baseline
+from evoprune.experiments._columns import by_seed
 from evoprune.experiments._contest import SEARCHES, compete
 from evoprune.experiments._experiment import Settings
 from evoprune.experiments._markdown import COMPARISON_HEADER, comparison_lines, escaped, percent, table
@@ -19,6 +20,7 @@ from evoprune.experiments._sparsity import methods_of, titled
 from evoprune.experiments._tasks import Row, Task
 from evoprune.features import Features
 from evoprune.heads import default_head
+from evoprune.report import Strip, write_strips
 from evoprune.workflow import RunConfig
 
 _ENCODINGS = ("first", "second", "both", "features")
@@ -55,7 +57,7 @@ class Pruning:
 
     def write(self, rows: Sequence[Row], failed: Mapping[str, str], settings: Settings, folder: Path) -> str:
         """A table for each data set, the published figures where it is one of theirs, and tests over all."""
-        del failed, folder
+        del failed
         if not rows:
             return "No figures."
         datasets = list(dict.fromkeys(str(row["dataset"]) for row in rows))
@@ -63,7 +65,15 @@ class Pruning:
         methods = list(dict.fromkeys(str(row["method"]) for row in rows))
         paper = rows[0]["protocol"] == "paper"
         label = "test accuracy, % (paper)" if paper else "test accuracy, %"
-        parts = []
+        strips = []
+        for dataset in datasets:
+            series = {
+                encoding: 100 * np.stack([_seeds(rows, settings, dataset, encoding, m) for m in methods])
+                for encoding in encodings
+            }
+            strips.append(Strip(dataset, "test accuracy, % ↑", tuple(map(titled, methods)), series))
+        write_strips(folder / "pruning.png", strips, self.title, protocol=str(rows[0]["protocol"]), columns=1)
+        parts = ["![Test accuracy by method](pruning.png)", ""]
         for dataset in datasets:
             lines = [
                 ["active, %", *(percent(_column(rows, dataset, e, "genetic", "active_share")) for e in encodings)],
@@ -121,6 +131,12 @@ def _column(rows: Sequence[Row], dataset: str, encoding: str, method: str, name:
         ],
         dtype=np.float64,
     )
+
+
+def _seeds(rows: Sequence[Row], settings: Settings, dataset: str, encoding: str, method: str) -> FloatArray:
+    """Test accuracies `[seeds]` of one cell; NaN where there are none."""
+    where = {"dataset": dataset, "encoding": encoding, "method": method}
+    return by_seed(rows, "test_accuracy", settings.seeds, where)
 
 
 def _beside(dataset: str) -> list[str]:
