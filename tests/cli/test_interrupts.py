@@ -110,7 +110,7 @@ def test_ctrl_c_stops_after_the_batch_and_says_how_to_go_on(tmp_path, blobs, und
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=60)
     assert (child.returncode, out) == (130, "")
-    assert "stopping after the current batch" in err
+    assert "stopping; what is evaluated is stored" in err
     assert "Traceback" not in err
     stopped = re.search(
         r"^evoprune: stopped after (\d+) of 60 evaluations; all of them are stored; continue with: evoprune (.*)$",
@@ -123,17 +123,18 @@ def test_ctrl_c_stops_after_the_batch_and_says_how_to_go_on(tmp_path, blobs, und
     assert contents_of(tmp_path / "my run") == undisturbed
 
 
-def test_a_second_ctrl_c_stops_at_once(tmp_path, blobs):
+def test_ctrl_c_does_not_wait_for_a_long_batch(tmp_path, blobs):
     # All individuals of the start are one batch, which would take minutes.
     long = ("--head", "256", "--epochs", "4000", "-n", "60", "--batch", "60")
     with started("run", "--features", blobs, *long, "-o", "run", cwd=tmp_path) as child:
         wait_for(child, "read once")
         time.sleep(0.3)
         child.send_signal(signal.SIGINT)
-        wait_for(child, "stopping after the current batch")
-        assert child.poll() is None
-        child.send_signal(signal.SIGINT)
+        wait_for(child, "stopping; what is evaluated is stored")
+        asked = time.monotonic()
         _, err = child.communicate(timeout=60)
+        # A second on a machine of its own; here other tests run beside it.
+        assert time.monotonic() - asked < 5
     assert child.returncode == 130
     assert err.splitlines() == [
         "evoprune: interrupted; every finished evaluation is stored; continue with: evoprune resume run"
