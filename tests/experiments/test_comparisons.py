@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import re
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
 
 from evoprune.baselines import BASELINES
@@ -163,6 +167,29 @@ def test_a_failed_task_is_recorded_and_tried_again(tmp_path, config):
     assert "ZeroDivisionError: no figure" in store.result("bad").error
     assert (store.done("good"), store.done("bad")) == (True, False)
     store.close()
+
+
+def test_no_process_outlives_a_killed_experiment(blobs, tmp_path):
+    words = ["experiment", "sparsity", "--features", str(blobs), "--methods", "genetic", "-n", "100000"]
+    command = [sys.executable, "-m", "evoprune", *words, "--seeds", "2", "--workers", "2", "-o", str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as parent:
+        process = psutil.Process(parent.pid)
+        workers = _waited(lambda: [c for c in process.children() if "spawn_main" in " ".join(c.cmdline())])
+        # They watch once they have begun to work.
+        _waited(lambda: all(worker.cpu_times().user > 1 for worker in workers))
+        parent.kill()
+    gone, alive = psutil.wait_procs(workers, timeout=30)
+    assert (len(gone), alive) == (len(workers), [])
+
+
+def _waited(found, seconds=60):
+    """What is found, once there is something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if result := found():
+            return result
+        time.sleep(0.1)
+    raise AssertionError("it never came")
 
 
 def test_a_failed_cell_is_shown_and_named(features, config, tmp_path):

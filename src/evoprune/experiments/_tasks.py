@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import connection
 from typing import Any, Protocol, TypeAlias
 
 from evoprune.errors import EvoPruneError
@@ -74,7 +76,10 @@ def run_tasks(
     if not left:
         return
     context = multiprocessing.get_context("spawn")
-    with _one_thread_each(), ProcessPoolExecutor(min(workers, len(left)), mp_context=context) as pool:
+    with (
+        _one_thread_each(),
+        ProcessPoolExecutor(min(workers, len(left)), mp_context=context, initializer=_end_with_parent) as pool,
+    ):
         waiting: dict[Future[tuple[list[Row] | None, str, float]], Task] = {
             pool.submit(_computed, task): task for task in left
         }
@@ -93,6 +98,18 @@ def run_tasks(
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is killed: it would compute on, and nobody would hear of it."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            connection.wait([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _commit(store: TaskStore, task: Task, future: Future[tuple[list[Row] | None, str, float]]) -> None:
