@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -130,7 +131,7 @@ def test_what_cannot_be_chosen_or_merged_is_refused(evoprune, blobs, tmp_path):
     assert "holds no run" in refused(evoprune("merge", "two", "three", "-o", "m"))
     assert evoprune("merge", "two", "-o", "m").status == 0
     assert "select in the run that the member comes from" in refused(evoprune("select", "m", "--knee"))
-    assert "is the folder of a single run" in refused(
+    assert "two holds a run; give another --output folder" in refused(
         evoprune("run", "--features", blobs, *FRONT, "--runs", "2", "-o", "two")
     )
     assert "needs out-of-distribution images; give --ood" in refused(
@@ -138,3 +139,19 @@ def test_what_cannot_be_chosen_or_merged_is_refused(evoprune, blobs, tmp_path):
     )
     assert "odin" in refused(evoprune("run", "--features", blobs, *FRONT, "--ood-score", "odi", "-o", "x"))
     assert not (tmp_path / "x").exists()
+    assert "did you mean 25%?" in refused(evoprune("select", "two", "--max", "accuracy", "--where", "active<25"))
+    assert "two holds a run" in refused(evoprune("merge", "two", "-o", "two"))
+    assert "two holds a run" in refused(
+        evoprune("experiment", "sparsity", "--features", blobs, "--methods", "random", "--head", "8", "-o", "two")
+    )
+    assert evoprune("run", "--features", blobs, *FRONT, "--runs", "1", "-o", "several").status == 0
+    assert "several holds several runs" in refused(evoprune("run", "--features", blobs, *FRONT, "-o", "several"))
+    assert "such as seed-0 or merged" in refused(evoprune("show", "several"))
+    assert "`evoprune front` shows it" in refused(evoprune("show", "several/merged"))
+    shutil.copytree("two", "copy")
+    assert "so it adds nothing" in refused(evoprune("merge", "two", "copy", "-o", "n"))
+
+
+def test_foreign_images_within_the_data_folder_are_refused(evoprune, pictures):
+    outcome = evoprune("run", pictures, "--objectives", "accuracy,ood", "--ood", pictures / "red", *SMALL)
+    assert "hold the class out with class:NAME" in refused(outcome)

@@ -77,7 +77,7 @@ def experiment(
     from evoprune.experiments import Settings, get_experiment, run_experiment
     from evoprune.heads import default_head
     from evoprune.study import Interrupted
-    from evoprune.workflow import Listeners, load_features, make_config
+    from evoprune.workflow import EXPERIMENT, Listeners, load_features, make_config, require_room
 
     chosen = get_experiment(name)
     if not data and not features:
@@ -111,6 +111,7 @@ def experiment(
     # Refused now rather than after minutes of extraction.
     chosen.tasks(configs, settings)
     folder = output or RUNS / name
+    require_room(folder, EXPERIMENT)
     extraction, tasks = CountProgress("features", "image"), CountProgress("experiment", "task")
     try:
         loaded = {}

@@ -20,7 +20,7 @@ from evoprune.experiments._experiment import Experiment, Settings
 from evoprune.experiments._store import TaskStore
 from evoprune.experiments._tasks import Progress, Row, run_tasks
 from evoprune.features import Features
-from evoprune.workflow import RunConfig
+from evoprune.workflow import EXPERIMENT, RunConfig, require_room
 
 _NOT_IDENTITY = {"seeds", "methods", "shares", "encodings", "classes"}
 """Settings that only add or leave out tasks."""
@@ -57,6 +57,7 @@ def run_experiment(
         ConfigError: the folder holds an experiment with other settings, or a setting is out of range.
         StorageError: the folder cannot be written to.
     """
+    require_room(output, EXPERIMENT)
     tasks = experiment.tasks(configs, settings)
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from evoprune._types import FloatArray
 from evoprune.analysis import cliques, compare_all, critical_difference, friedman
-from evoprune.baselines import BASELINES, get_baseline
+from evoprune.baselines import BASELINES
 from evoprune.errors import ConfigError
 from evoprune.experiments._columns import measured, protocol_of
 from evoprune.experiments._contest import SEARCHES, compete
@@ -87,8 +88,10 @@ def methods_of(encoding: str, wanted: Sequence[str] | None) -> list[str]:
     if wanted is None:
         return serving
     for name in wanted:
-        if name not in SEARCHES:
-            get_baseline(name)
+        if name not in SEARCHES and name not in BASELINES:
+            near = difflib.get_close_matches(name, serving, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ConfigError(f"method {name!r} is unknown; {hint}choose among {', '.join(serving)}")
         if name not in serving:
             raise ConfigError(f"method {name!r} does not prune {encoding!r}; those that do are {', '.join(serving)}")
     return list(wanted)

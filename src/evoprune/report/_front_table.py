@@ -71,7 +71,10 @@ def _shown(value: float | None, name: str) -> str:
 def _caption(summary: dict[str, Any], shown: Sequence[str], *, several: bool, ascii_only: bool) -> str:
     seeds = summary["front"][0]["seeds"]
     counted = "one training" if seeds == 1 else f"means over {seeds} seeds"
-    lines = [f"{', '.join(shown)}: {counted} not used in the search; shares in percent."]
+    lines = [
+        f"{', '.join(shown)}: {counted} not used in the search; shares in percent.",
+        "The front is that of the search's own figures (`--json` has them); a member measured anew may beat another.",
+    ]
     if not several and "chosen_by" in summary:
         lines.append(f"{'*' if ascii_only else '●'} chosen: {summary['chosen_by']}.")
     volume = summary.get("hypervolume")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evoprune.workflow._config import RunConfig, make_config, read_config
+    from evoprune.workflow._kinds import EXPERIMENT, require_room
     from evoprune.workflow._merge import merge, read_merged
     from evoprune.workflow._plan import read_plan, write_plan
     from evoprune.workflow._result import Result, Scores, Solution
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from evoprune.workflow._study import Study, default_algorithm
 
 _HOMES = {
+    "EXPERIMENT": "_kinds",
     "Choice": "_select",
     "Listeners": "_run",
     "Result": "_result",
@@ -40,11 +42,13 @@ _HOMES = {
     "read_plan": "_plan",
     "read_settings": "_status",
     "read_status": "_status",
+    "require_room": "_kinds",
     "seed_folders": "_status",
     "write_plan": "_plan",
 }
 
 __all__ = [
+    "EXPERIMENT",
     "Choice",
     "Listeners",
     "Result",
@@ -68,6 +72,7 @@ __all__ = [
     "read_plan",
     "read_settings",
     "read_status",
+    "require_room",
     "seed_folders",
     "write_plan",
 ]

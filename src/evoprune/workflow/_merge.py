@@ -23,12 +23,10 @@ from evoprune.report import (
 from evoprune.search import attainment, attainment_surface, hypervolume, hypervolume_trace, merge_fronts
 from evoprune.study import Store
 from evoprune.workflow._config import RunConfig
+from evoprune.workflow._kinds import MERGED, require_room
 from evoprune.workflow._run_files import write_front_figures
 from evoprune.workflow._run_folder import RunFolder
 from evoprune.workflow._status import read_status
-
-MERGED = "merged.json"
-"""The file by which a folder of merged runs is known."""
 
 _MAY_DIFFER = {"seed", "split_seed", "algorithm", "search", "evaluations", "batch", "report_seeds", "data"}
 """Settings in which runs may differ and still measure the same thing; of the data, the digest is compared."""
@@ -70,9 +68,11 @@ def merge(folders: Sequence[RunFolder], output: Path) -> dict[str, Any]:
         share of runs that attain it (`attained`).
 
     Raises:
-        ConfigError: the runs do not measure the same thing, or have one objective.
+        ConfigError: the runs do not measure the same thing, have one objective, or are copies of each other;
+            or the output holds something else.
         StorageError: a run is missing, unfinished or damaged, or the output cannot be written.
     """
+    require_room(output, MERGED)
     runs = [_read(folder) for folder in folders]
     _require_comparable(runs)
     objectives = get_objectives(runs[0].config.objectives)
@@ -166,7 +166,13 @@ def _require_comparable(runs: Sequence[_Run]) -> None:
             f"{first.folder.path} has one objective ({first.config.objectives[0]}) and no front; "
             "merge runs with two or more"
         )
-    for run in runs[1:]:
+    for number, run in enumerate(runs[1:], start=1):
+        twin = next((r for r in runs[:number] if r.config.identity() == run.config.identity()), None)
+        if twin is not None:
+            raise ConfigError(
+                f"{run.folder.path} has the same settings and seed as {twin.folder.path}, so it adds nothing; "
+                "leave one out"
+            )
         ours, theirs = (
             {k: v for k, v in r.config.model_dump(mode="json").items() if k not in _MAY_DIFFER} for r in (first, run)
         )

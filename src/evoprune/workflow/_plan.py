@@ -9,9 +9,7 @@ from pathlib import Path
 from evoprune._files import write_atomic
 from evoprune.errors import ConfigError, StorageError
 from evoprune.workflow._config import RunConfig, make_config
-
-_PLAN = "runs.json"
-"""Holds the configuration of the first run and the seeds of all."""
+from evoprune.workflow._kinds import RUNS, require_room
 
 
 def write_plan(folder: Path, configs: Sequence[RunConfig]) -> None:
@@ -22,11 +20,10 @@ def write_plan(folder: Path, configs: Sequence[RunConfig]) -> None:
         configs: one a run, alike but for the seed.
 
     Raises:
-        ConfigError: the folder is meant for runs with other settings, which are listed.
-        StorageError: it is a run itself, is damaged, or cannot be written to.
+        ConfigError: the folder holds something else, or runs with other settings, which are listed.
+        StorageError: it is damaged, or cannot be written to.
     """
-    if (folder / "config.toml").is_file():
-        raise StorageError(f"{folder} is the folder of a single run; give another --output folder")
+    require_room(folder, RUNS)
     earlier = read_plan(folder)
     if earlier:
         differences = [
@@ -38,7 +35,7 @@ def write_plan(folder: Path, configs: Sequence[RunConfig]) -> None:
                 "give another --output folder, or the settings of those runs"
             )
     plan = {"seeds": [config.seed for config in configs], "settings": configs[0].model_dump(mode="json")}
-    write_atomic(folder / _PLAN, json.dumps(plan, indent=2) + "\n")
+    write_atomic(folder / RUNS, json.dumps(plan, indent=2) + "\n")
 
 
 def read_plan(folder: Path) -> list[RunConfig] | None:
@@ -47,7 +44,7 @@ def read_plan(folder: Path) -> list[RunConfig] | None:
     Raises:
         StorageError: what it says cannot be read.
     """
-    path = folder / _PLAN
+    path = folder / RUNS
     if not path.is_file():
         return None
     try:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from evoprune._version import __version__
 from evoprune.backbones import load_backbone
@@ -166,6 +167,12 @@ def _check_names(config: RunConfig) -> None:
     parse_encoding(config.encoding, Head(*config.head), width=1, classes=2)
     maximize = tuple(objective.maximize for objective in get_objectives(config.objectives))
     get_ood_score(config.ood_score)
+    for source in config.ood if config.kind == "images" else ():
+        if not source.startswith("class:") and Path(config.data) in (Path(source), *Path(source).parents):
+            raise ConfigError(
+                f"{source} lies in the data folder {config.data}, where its images are those of a class; "
+                "move it out of there, or hold the class out with class:NAME"
+            )
     resolve_device(config.device)
     create(config.algorithm, length=1, maximize=maximize, seed=config.seed, options=config.search)
 

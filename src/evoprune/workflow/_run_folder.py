@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 
 from evoprune.errors import ConfigError, EvoPruneError, StorageError
 from evoprune.study import verify
+from evoprune.workflow._kinds import RUN, described, require_room
 
 if TYPE_CHECKING:
     from evoprune.workflow._config import RunConfig
@@ -59,7 +60,8 @@ class RunFolder:
         """
         if not self.config.is_file():
             raise StorageError(
-                f"{self.path} holds no run (config.toml is missing); `evoprune list` shows the runs there are"
+                described(self.path)
+                or f"{self.path} holds no run (config.toml is missing); `evoprune list` shows the runs there are"
             )
 
     def existing_config(self) -> RunConfig:
@@ -81,6 +83,7 @@ class RunFolder:
             ConfigError: it holds evaluations of other settings; the differences are listed.
             StorageError: it cannot be written to, or what is stored is damaged.
         """
+        require_room(self.path, RUN)
         if self.store.exists():
             verify(self.store)
             if not self.config.exists():

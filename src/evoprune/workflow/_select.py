@@ -11,7 +11,7 @@ import numpy as np
 
 from evoprune._types import BoolArray, FloatArray
 from evoprune.errors import ConfigError
-from evoprune.objectives import get_objectives
+from evoprune.objectives import OBJECTIVES, get_objectives
 from evoprune.search import knee, parse_conditions, satisfying, weighted
 
 _SIZES = ("active_neurons", "active_share", "parameters", "multiply_adds")
@@ -73,7 +73,7 @@ def choose(summary: Mapping[str, Any], choice: Choice) -> tuple[int, str]:
                 f"evaluation {choice.number} is not on the front of {summary['run']}; "
                 f"its members are {', '.join(map(str, sorted(numbers)))}"
             )
-        return choice.number, "chosen by its number"
+        return choice.number, "by its number"
     rows = np.arange(len(members))
     said = ""
     if choice.where is not None:
@@ -113,6 +113,14 @@ def _of_finite(values: FloatArray, maximize: tuple[bool, ...], weights: Sequence
 def _allowed(members: Sequence[Mapping[str, Any]], where: str) -> BoolArray:
     names = _names(members)
     conditions = parse_conditions(where, names)
+    for condition in conditions:
+        known = OBJECTIVES.get(condition.name)
+        share = condition.name == "active_share" or (known is not None and (known.lower, known.upper) == (0.0, 1.0))
+        if share and not 0 <= condition.bound <= 1:
+            raise ConfigError(
+                f"{condition.name} lies between 0 and 1, so {condition.name}{condition.operator}{condition.bound:g} "
+                f"says nothing; did you mean {condition.bound:g}%?"
+            )
     return satisfying({name: np.array([_figure(m, name) for m in members]) for name in names}, conditions)
 
 
