@@ -126,6 +126,7 @@ def test_what_cannot_be_chosen_or_merged_is_refused(evoprune, blobs, tmp_path):
     assert "searched for one objective (accuracy)" in refused(evoprune("front", "one"))
     assert "nothing says which member" in refused(evoprune("select", "two"))
     assert "less is better; give --min active" in refused(evoprune("select", "two", "--max", "active"))
+    assert "give --min active_neurons" in refused(evoprune("select", "two", "--max", "active_neurons"))
     assert "cannot be read; give it like" in refused(evoprune("select", "two", "--weights", "accuracy"))
     assert "cannot be merged with" in refused(evoprune("merge", "two", "one", "-o", "m"))
     assert "holds no run" in refused(evoprune("merge", "two", "three", "-o", "m"))

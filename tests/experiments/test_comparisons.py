@@ -128,7 +128,7 @@ def test_an_experiment_writes_a_tidy_table_a_report_and_a_figure(finished):
     assert (folder / "sparsity.png").read_bytes()[:4] == b"\x89PNG"
     assert (folder / "sparsity.md").read_text() == report + "\n"
     anova = [float(r["test_accuracy"]) for r in rows if (r["method"], r["share"]) == ("anova", "0.25")]
-    (line,) = (line for line in report.splitlines() if line.startswith("| ANOVA F | ") and line.count("|") == 5)
+    line = next(line for line in report.splitlines() if line.startswith("| ANOVA F | "))
     shown = line.split("|")[2].strip()
     assert shown == f"{100 * np.mean(anova):.1f} ± {100 * np.std(anova, ddof=1):.1f}"
 
@@ -162,10 +162,10 @@ def test_a_failed_task_is_recorded_and_tried_again(tmp_path, config):
     heard = []
     run_tasks(tasks, store, workers=1, on_progress=lambda done, total: heard.append((done, total)))
     assert heard == [(0, 2), (1, 2), (2, 2)]
-    assert store.result("good").rows == [{"value": 3}]
-    assert store.result("bad").rows is None
-    assert "ZeroDivisionError: no figure" in store.result("bad").error
-    assert (store.done("good"), store.done("bad")) == (True, False)
+    assert store.result(tasks[0].key).rows == [{"value": 3}]
+    assert store.result(tasks[1].key).rows is None
+    assert "ZeroDivisionError: no figure" in store.result(tasks[1].key).error
+    assert (store.done(tasks[0].key), store.done(tasks[1].key)) == (True, False)
     store.close()
 
 
@@ -199,8 +199,9 @@ def test_a_failed_cell_is_shown_and_named(features, config, tmp_path):
     ]
     kept = [row for row in rows if (row["method"], row["seed"]) != ("anova", 1)]
     text = experiment.write(kept, {"blobs/anova/1": "why"}, SETTINGS, tmp_path)
-    (line,) = (line for line in text.splitlines() if line.startswith("| ANOVA F") and line.count("|") == 5)
-    assert line.count("(1 missing)") == 3
+    line = next(line for line in text.splitlines() if line.startswith("| ANOVA F"))
+    assert line.count("(1 missing)") == 2
+    assert "no share that every method reaches" in text
 
 
 @pytest.mark.parametrize(
@@ -263,3 +264,41 @@ def test_names_of_data_sets_cannot_act_in_the_report():
 def test_every_baseline_has_a_title_and_a_source():
     assert all(baseline.title and baseline.source for baseline in BASELINES.values())
     assert not re.search("[|]", "".join(json.dumps(b.title) for b in BASELINES.values()))
+
+
+def test_other_shares_are_computed_and_not_read_from_the_store(features, config, tmp_path):
+    reports = [
+        run_experiment(
+            get_experiment("sparsity"),
+            {"blobs": config},
+            {"blobs": features},
+            replace(SETTINGS, seeds=1, methods=("anova",), shares=shares),
+            tmp_path,
+            workers=1,
+        )
+        for shares in ((0.25,), (0.25, 0.5))
+    ]
+    assert "| test accuracy, % | 25 % | 50 % |" in reports[1]
+    assert "failed" not in reports[1]
+
+
+def test_one_method_that_fails_leaves_the_others_their_figures(features, config, tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise ZeroDivisionError("no figure")
+
+    monkeypatch.setattr("evoprune.experiments._contest._modelled", refuse)
+    experiment = get_experiment("pruning")
+    settings = replace(SETTINGS, seeds=1, methods=("random", "weight_pruning"), encodings=("features",))
+    (task,) = experiment.tasks({"blobs": config}, settings)
+    text = experiment.write(task.compute(features, config, task.arguments), {}, settings, tmp_path)
+    assert "| weight pruning | failed |" in text
+    assert re.search(r"\| random mask \| \d", text)
+
+
+def test_data_sets_of_one_name_are_told_apart(config):
+    configs = {
+        label: config.model_copy(update={"kind": "images", "backbone": "tiny", "data": f"/{label}/flowers"})
+        for label in ("a", "b")
+    }
+    tasks = get_experiment("extractors").tasks(configs, replace(SETTINGS, seeds=1, methods=None))
+    assert [task.arguments["dataset"] for task in tasks] == ["flowers", "flowers-2"]

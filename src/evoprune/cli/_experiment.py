@@ -100,6 +100,8 @@ def experiment(
         )
         network = f" {Path(config.backbone).stem}" if config.backbone is not None and len(networks) > 1 else ""
         configs[_unused(f"{default_name(config)}{network}", configs)] = config
+    if head is not None and name in ("pruning", "paper"):
+        raise ConfigError(f"--head {head} does not go with {name!r}, which has published heads; leave it out")
     settings = Settings(
         seeds=seeds,
         shares=_shares(shares),

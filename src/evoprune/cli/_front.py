@@ -144,11 +144,14 @@ def _summary(folder: Path, *, merged: bool = True) -> dict[str, Any]:
 def _figure(highest: str | None, lowest: str | None) -> str | None:
     """The figure to choose by, after a check of its direction."""
     from evoprune.objectives import OBJECTIVES
+    from evoprune.workflow import SIZES
 
     if highest is not None and lowest is not None:
         raise ConfigError(f"--max {highest} and --min {lowest} are both given; give one of them")
     for name, option, other, maximize in ((highest, "--max", "--min", True), (lowest, "--min", "--max", False)):
-        if name in OBJECTIVES and OBJECTIVES[name].maximize is not maximize:
+        # Sizes are no objectives, and less of them is better.
+        larger = OBJECTIVES[name].maximize if name in OBJECTIVES else False
+        if name is not None and larger is not maximize and (name in OBJECTIVES or name in SIZES):
             better = "less" if maximize else "more"
             raise ConfigError(f"{option} {name} would choose the worst: {better} is better; give {other} {name}")
     return highest or lowest

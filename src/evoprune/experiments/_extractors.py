@@ -36,6 +36,8 @@ class Extractors:
         """One task for each data set, network and seed."""
         if any(config.kind == "features" for config in configs.values()):
             raise ConfigError("experiment 'extractors' compares networks, and a feature file has none; give images")
+        datasets = _short([config.data for config in configs.values()])
+        networks = _short([config.backbone or "" for config in configs.values()])
         methods = [m for m in methods_of("features", settings.methods or _FEW) if m not in ("genetic", "nsga2")]
         return [
             Task(
@@ -43,8 +45,8 @@ class Extractors:
                 config.model_copy(update={"encoding": "features"}),
                 prune,
                 {
-                    "dataset": _dataset(config),
-                    "about": {"extractor": extractor(config)},
+                    "dataset": datasets[config.data],
+                    "about": {"extractor": networks[config.backbone or ""]},
                     "seed": seed,
                     "methods": methods,
                     "evaluations": settings.evaluations,
@@ -73,9 +75,8 @@ class Extractors:
         for dataset in distinct(rows, "dataset"):
 
             def cell(method: str, extractor: str, name: str, dataset: str = dataset) -> str:
-                wanted = (dataset, method, extractor)
-                found = [r[name] for r in rows if (r["dataset"], r["method"], r["extractor"]) == wanted]
-                return percent(np.array(found, dtype=np.float64))
+                where = {"dataset": dataset, "method": method, "extractor": extractor}
+                return percent(by_seed(rows, name, settings.seeds, where))
 
             lines = [["active, %", *(cell("genetic", e, "active_share") for e in extractors)]]
             lines += [[escaped(titled(m)), *(cell(m, e, "test_accuracy") for e in extractors)] for m in methods]
@@ -103,10 +104,11 @@ def _strip(
     return Strip(dataset, "test accuracy, % ↑", tuple(extractors), series)
 
 
-def extractor(config: RunConfig) -> str:
-    """Short name of the network of a configuration."""
-    return Path(config.backbone or "").name
-
-
-def _dataset(config: RunConfig) -> str:
-    return Path(config.data).name
+def _short(paths: Sequence[str]) -> dict[str, str]:
+    """Short names of paths, by path; with a number where two would have the same."""
+    names: dict[str, str] = {}
+    for path in dict.fromkeys(paths):
+        name = Path(path).name
+        taken = sum(Path(other).name == name for other in names)
+        names[path] = f"{name}-{taken + 1}" if taken else name
+    return names

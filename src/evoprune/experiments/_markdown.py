@@ -24,8 +24,8 @@ def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in [header, rule, *lines])
 
 
-def percent(values: FloatArray | Sequence[float], *, digits: int = 1) -> str:
-    """Mean and standard deviation in percent, with what is missing said."""
+def percent(values: FloatArray | Sequence[float], *, digits: int = 1, none: str = "failed") -> str:
+    """Mean and standard deviation in percent, with what is missing said; `none` where all of it is missing."""
     return natural(100 * np.asarray(values, dtype=np.float64), digits=digits)
 
 

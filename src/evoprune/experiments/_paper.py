@@ -9,11 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from evoprune._types import FloatArray
 from evoprune.experiments._cka import CKA
 from evoprune.experiments._classes import Classes
+from evoprune.experiments._columns import by_seed
 from evoprune.experiments._convergence import Convergence
 from evoprune.experiments._experiment import Experiment, Settings
 from evoprune.experiments._fronts import Fronts
@@ -68,7 +67,7 @@ class Paper:
 
     def write(self, rows: Sequence[Row], failed: Mapping[str, str], settings: Settings, folder: Path) -> str:
         """First what the protocol makes of the evolved heads, then each part under both protocols."""
-        parts = ["## What the protocol makes of it", "", *_selection_effect(rows), ""]
+        parts = ["## What the protocol makes of it", "", *_selection_effect(rows, settings), ""]
         for part in PARTS:
             for protocol in _PROTOCOLS:
                 own = [r for r in rows if (r["experiment"], r["protocol"]) == (part.name, protocol)]
@@ -93,16 +92,13 @@ def _settings_of(part: Experiment, settings: Settings) -> Settings:
     return replace(settings, methods=(settings.methods or _PRUNING_METHODS) if part.name == Pruning.name else None)
 
 
-def _selection_effect(rows: Sequence[Row]) -> list[str]:
+def _selection_effect(rows: Sequence[Row], settings: Settings) -> list[str]:
     """The evolved heads' accuracy as published and honestly measured, and what they gain over the dense head."""
     own = [row for row in rows if row["experiment"] == Pruning.name]
 
     def column(dataset: str, encoding: str, method: str, protocol: str, name: str) -> FloatArray:
-        wanted = (dataset, encoding, method, protocol)
-        return np.array(
-            [r.get(name, np.nan) for r in own if (r["dataset"], r["encoding"], r["method"], r["protocol"]) == wanted],
-            dtype=np.float64,
-        )
+        where = {"dataset": dataset, "encoding": encoding, "method": method, "protocol": protocol}
+        return by_seed(own, name, settings.seeds, where)
 
     lines = []
     for dataset in dict.fromkeys(str(row["dataset"]) for row in own):

@@ -76,14 +76,20 @@ class Pruning:
         parts = ["![Test accuracy by method](pruning.png)", ""]
         for dataset in datasets:
             lines = [
-                ["active, %", *(percent(_column(rows, dataset, e, "genetic", "active_share")) for e in encodings)],
+                [
+                    "active, %",
+                    *(percent(_column(rows, settings, dataset, e, "genetic", "active_share")) for e in encodings),
+                ],
                 *(
-                    [escaped(titled(m)), *(percent(_column(rows, dataset, e, m, "test_accuracy")) for e in encodings)]
+                    [
+                        escaped(titled(m)),
+                        *(percent(_column(rows, settings, dataset, e, m, "test_accuracy")) for e in encodings),
+                    ]
                     for m in methods
                 ),
             ]
             if paper:
-                reported = [percent(_column(rows, dataset, e, "genetic", "fitness")) for e in encodings]
+                reported = [percent(_column(rows, settings, dataset, e, "genetic", "fitness")) for e in encodings]
                 lines.insert(1, ["genetic algorithm, its own fitness, as published (paper)", *reported])
             parts += [f"## {escaped(dataset)}", "", table([label, *encodings], lines), "", *_beside(dataset)]
         parts += ["## All data sets", "", *_compared(rows, datasets, encodings, methods, settings)]
@@ -104,7 +110,12 @@ def prune(features: Features, config: RunConfig, arguments: Mapping[str, Any]) -
     for method in arguments["methods"]:
         if method != "genetic":
             shares = [1.0 if method in _ALWAYS_DENSE else evolved["active_share"]]
-            found += compete(features, config, {**common, "method": method, "shares": shares})
+            try:
+                found += compete(features, config, {**common, "method": method, "shares": shares})
+            except Exception as error:
+                # A defect of one method must not take the others' figures with it; its cell says that it failed.
+                about = {"dataset": arguments["dataset"], "encoding": config.encoding, "seed": arguments["seed"]}
+                found.append({**about, "method": method, "error": str(error) or type(error).__name__})
     return [{**row, "protocol": config.protocol, **arguments.get("about", {})} for row in found]
 
 
@@ -121,22 +132,18 @@ def _methods(encoding: str, wanted: Sequence[str] | None) -> list[str]:
     return serving if wanted is None else [name for name in wanted if name in serving]
 
 
-def _column(rows: Sequence[Row], dataset: str, encoding: str, method: str, name: str) -> FloatArray:
-    """A figure of one cell over its seeds; empty where the method does not prune so."""
-    return np.array(
-        [
-            row.get(name, np.nan)
-            for row in rows
-            if (row["dataset"], row["encoding"], row["method"]) == (dataset, encoding, method)
-        ],
-        dtype=np.float64,
-    )
+def _column(rows: Sequence[Row], settings: Settings, dataset: str, encoding: str, method: str, name: str) -> FloatArray:
+    """A figure of one cell `[seeds]`, NaN where a seed has none; empty where the method does not prune so."""
+    if method in BASELINES and encoding not in BASELINES[method].encodings:
+        return np.zeros(0)
+    where = {"dataset": dataset, "encoding": encoding, "method": method}
+    return by_seed(rows, name, settings.seeds, where)
 
 
 def _seeds(rows: Sequence[Row], settings: Settings, dataset: str, encoding: str, method: str) -> FloatArray:
-    """Test accuracies `[seeds]` of one cell; NaN where there are none."""
-    where = {"dataset": dataset, "encoding": encoding, "method": method}
-    return by_seed(rows, "test_accuracy", settings.seeds, where)
+    """Test accuracies of one cell as a figure takes them: `[seeds]`, NaN where there are none."""
+    found = _column(rows, settings, dataset, encoding, method, "test_accuracy")
+    return found if len(found) else np.full(settings.seeds, np.nan)
 
 
 def _beside(dataset: str) -> list[str]:
@@ -160,7 +167,7 @@ def _compared(
     for method in methods:
         serves = method not in BASELINES or set(encodings) & set(BASELINES[method].encodings)
         if serves:
-            columns = [_column(rows, d, e, method, "test_accuracy") for d, e in places]
+            columns = [_column(rows, settings, d, e, method, "test_accuracy") for d, e in places]
             values[titled(method)] = np.array([c.mean() if len(c) else np.nan for c in columns])
     if len(values) < 2:
         return []

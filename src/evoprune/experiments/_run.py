@@ -18,7 +18,7 @@ from evoprune._version import __version__
 from evoprune.errors import StorageError
 from evoprune.experiments._experiment import Experiment, Settings
 from evoprune.experiments._store import TaskStore
-from evoprune.experiments._tasks import Progress, Row, run_tasks
+from evoprune.experiments._tasks import Progress, Row, Task, run_tasks
 from evoprune.features import Features
 from evoprune.workflow import EXPERIMENT, RunConfig, require_room
 
@@ -66,7 +66,7 @@ def run_experiment(
     store = TaskStore(output / "tasks.sqlite", _fingerprint(experiment, configs, features, settings))
     try:
         run_tasks(tasks, store, workers=workers or os.cpu_count() or 1, on_progress=on_progress)
-        results = {task.id: store.result(task.id) for task in tasks}
+        results = {task.id: store.result(task.key) for task in tasks}
     finally:
         store.close()
     rows = [row for result in results.values() if result is not None for row in result.rows or []]
@@ -74,7 +74,7 @@ def run_experiment(
     _write_table(output / f"{experiment.name}.csv", rows)
     body = experiment.write(rows, failed, settings, output)
     seconds = sum(result.seconds for result in results.values() if result is not None)
-    report = "\n".join([_heading(experiment, configs, features, settings, seconds), body, _failures(failed)]).rstrip()
+    report = "\n".join([_heading(experiment, tasks, features, settings, seconds), body, _failures(failed)]).rstrip()
     write_atomic(output / f"{experiment.name}.md", report + "\n")
     return report
 
@@ -103,25 +103,29 @@ def _write_table(path: Path, rows: Sequence[Row]) -> None:
 
 def _heading(
     experiment: Experiment,
-    configs: Mapping[str, RunConfig],
+    tasks: Sequence[Task],
     features: Mapping[str, Features],
     settings: Settings,
     seconds: float,
 ) -> str:
-    config = next(iter(configs.values()))
+    used = [task.config for task in tasks]
+    protocols, recipes, encodings = (
+        ", ".join(dict.fromkeys(values))
+        for values in ([c.protocol for c in used], [c.recipe.name for c in used], [c.encoding for c in used])
+    )
     sets = ", ".join(
         f"{name} ({len(f.y)} rows, {f.width} features, {f.classes} classes)" for name, f in features.items()
     )
     today = datetime.now(timezone.utc).date().isoformat()
     machine = f"{os.cpu_count()} cores ({platform.machine()})"
-    head = "-".join(map(str, config.head))
+    heads = ", ".join(dict.fromkeys("-".join(map(str, c.head)) for c in used))
     return "\n".join(
         [
             f"# {experiment.title}",
             "",
             f"evoprune {__version__}, {today}, {machine}, {seconds:.0f} s of computing.",
             f"Data: {sets}.",
-            f"Protocol: {config.protocol}. Recipe: {config.recipe.name}. Head: {head}. Encoding: {config.encoding}.",
+            f"Protocol: {protocols}. Recipe: {recipes}. Head: {heads}. Encoding: {encodings}.",
             f"Seeds: {settings.seeds}. Evaluations of each search: {settings.evaluations}.",
             "",
         ]

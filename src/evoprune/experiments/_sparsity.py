@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from evoprune._types import FloatArray
+from evoprune._types import BoolArray, FloatArray
 from evoprune.analysis import cliques, compare_all, critical_difference, friedman
 from evoprune.baselines import BASELINES
 from evoprune.errors import ConfigError
@@ -52,7 +52,6 @@ class Sparsity:
 
     def write(self, rows: Sequence[Row], failed: Mapping[str, str], settings: Settings, folder: Path) -> str:
         """The curves as figure and tables, and the methods compared by their mean over all shares."""
-        del failed
         if not rows:
             return "No figures."
         protocol = protocol_of(rows)
@@ -60,6 +59,8 @@ class Sparsity:
         methods = [m for m in dict.fromkeys(str(row["method"]) for row in rows) if m not in _ALWAYS_DENSE]
         cells = {dataset: {m: grid(rows, dataset, m, settings) for m in methods} for dataset in datasets}
         dense = {dataset: _dense(rows, dataset, settings) for dataset in datasets}
+        if not methods:
+            return "\n".join(f"{escaped(name)}, not pruned: {percent(values)} %." for name, values in dense.items())
         known = {name: (float(np.mean(v)), float(np.std(v, ddof=1))) for name, v in dense.items() if len(v) > 1}
         write_sparsity(
             folder / "sparsity.png",
@@ -73,7 +74,9 @@ class Sparsity:
         )
         parts = ["![Test accuracy over active share](sparsity.png)", ""]
         for dataset in datasets:
-            parts += [f"## {escaped(dataset)}", "", _table(cells[dataset], dense[dataset], settings, protocol), ""]
+            broken = {method for method in methods if any(name.startswith(f"{dataset}/{method}/") for name in failed)}
+            shown = _table(cells[dataset], dense[dataset], settings, protocol, broken)
+            parts += [f"## {escaped(dataset)}", "", shown, ""]
         parts += ["## All data sets", "", *_overall(cells, settings, folder, protocol)]
         return "\n".join(parts)
 
@@ -127,28 +130,39 @@ def _curve(cell: FloatArray, settings: Settings) -> SparsityCurve:
     return SparsityCurve(np.array(settings.shares), mean, std, settings.seeds)
 
 
-def _table(by_method: Mapping[str, FloatArray], dense: FloatArray, settings: Settings, protocol: str) -> str:
-    header = [measured("test accuracy, %", protocol), *(f"{100 * share:g} %" for share in settings.shares), "mean"]
-    lines = [
-        [escaped(titled(method)), *(percent(column) for column in cell.T), percent(cell.mean(axis=1))]
-        for method, cell in by_method.items()
-    ]
-    found = table(header, lines)
-    return f"{found}\n\nDense head: {percent(dense)} %." if len(dense) else found
+def _table(
+    by_method: Mapping[str, FloatArray], dense: FloatArray, settings: Settings, protocol: str, broken: Collection[str]
+) -> str:
+    header = [measured("test accuracy, %", protocol), *(f"{100 * share:g} %" for share in settings.shares)]
+    lines = []
+    for method, cell in by_method.items():
+        none = "none" if method in SEARCHES and method not in broken else "failed"
+        lines.append([escaped(titled(method)), *(percent(column, none=none) for column in cell.T)])
+    parts = [table(header, lines), ""]
+    if not np.isfinite([by_method[m] for m in by_method if m in SEARCHES]).all():
+        parts.append("none, missing: a search is read at its best member within a share, and may have none so small.")
+    if len(dense):
+        parts.append(f"Dense head: {percent(dense)} %.")
+    return "\n".join(parts)
 
 
 def _overall(
     cells: Mapping[str, Mapping[str, FloatArray]], settings: Settings, folder: Path, protocol: str
 ) -> list[str]:
-    """Mean over shares and data sets, average ranks, and the best search against each other method."""
+    """Mean over the shares that all reach, average ranks, and a search against each other method."""
     methods = list(next(iter(cells.values())))
-    # One figure for each data set and seed: the mean over all shares.
-    means = {m: np.concatenate([by_method[m].mean(axis=1) for by_method in cells.values()]) for m in methods}
+    grids = {m: np.stack([by_method[m] for by_method in cells.values()]) for m in methods}
+    common: BoolArray = np.asarray(np.isfinite(np.stack(list(grids.values()))).all(axis=(0, 1, 2)))
+    if not common.any():
+        return ["There is no share that every method reaches with every seed, and so no mean to compare."]
+    # One figure for each data set and seed: the mean over shares.
+    means = {m: grid[:, :, common].mean(axis=2).ravel() for m, grid in grids.items()}
     # A data set counts once in the ranks: its shares and seeds are not independent of each other.
-    points = np.array([[by_method[m].mean() for m in methods] for by_method in cells.values()])
-    order = np.argsort([np.nan_to_num(-np.mean(means[m]), nan=np.inf) for m in methods])
+    points = np.stack([grid[:, :, common].mean(axis=(1, 2)) for grid in grids.values()], axis=1)
+    order = np.argsort([-np.mean(means[m]) for m in methods])
     ranked = len(methods) > 2
     ranks = friedman(points).average_ranks if ranked else np.full(len(methods), np.nan)
+    reached = ", ".join(f"{100 * share:g}" for share, there in zip(settings.shares, common, strict=True) if there)
     lines = [
         [
             escaped(titled(methods[i])),
@@ -158,7 +172,8 @@ def _overall(
         for i in order
     ]
     parts = [
-        "Mean over all shares (each counts the same), data sets and seeds; average rank over data sets.",
+        f"Mean over data sets, seeds and the shares that every method reaches ({reached} %, each counts the same); "
+        "average rank over data sets.",
         "",
         table(["method", "mean, %", "average rank"], lines),
         "",
@@ -183,14 +198,13 @@ def _overall(
             "![Average ranks](ranks.png)",
             "",
         ]
-    searches = [methods[i] for i in order if methods[i] in SEARCHES]
-    if searches and len(methods) > 1:
-        best = searches[0]
-        compared = compare_all({titled(m): values for m, values in means.items()}, titled(best))
+    for search in [method for method in methods if method in SEARCHES and len(methods) > 1]:
+        compared = compare_all({titled(m): values for m, values in means.items()}, titled(search))
         parts += [
-            f"{titled(best)} against each other method, pair by pair over data sets and seeds (seeds of one data set "
+            f"{titled(search)} against each other method, pair by pair over data sets and seeds (seeds of one data set "
             "are not independent of each other: read p as a guide):",
             "",
             table(COMPARISON_HEADER, comparison_lines(compared)),
+            "",
         ]
     return parts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import multiprocessing
 import os
@@ -46,6 +48,12 @@ class Task:
     compute: Compute
     arguments: Mapping[str, Any]
 
+    @property
+    def key(self) -> str:
+        """What it is stored by: a task with other settings or arguments is another one."""
+        text = json.dumps([self.config.identity(), dict(self.arguments)], sort_keys=True)
+        return f"{self.id} {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
 
 class Progress(Protocol):
     """Hears how far an experiment is."""
@@ -69,7 +77,7 @@ def run_tasks(
         workers: processes, each with one thread.
         on_progress: told at the start and after each task.
     """
-    left = [task for task in tasks if not store.done(task.id)]
+    left = [task for task in tasks if not store.done(task.key)]
     done = len(tasks) - len(left)
     if on_progress is not None:
         on_progress(done, len(tasks))
@@ -122,21 +130,36 @@ def _commit(store: TaskStore, task: Task, future: Future[tuple[list[Row] | None,
         ) from problem
     if rows is None:
         logger.warning("task %s failed: %s", task.id, error)
-    store.commit(task.id, rows, error, seconds)
+    store.commit(task.key, rows, error, seconds)
 
+
+_NOT_OF_THE_DATA = {
+    "head",
+    "encoding",
+    "recipe",
+    "algorithm",
+    "search",
+    "protocol",
+    "evaluations",
+    "batch",
+    "report_seeds",
+}
+"""Settings that do not change which features are read."""
 
 _LOADED: dict[str, Features] = {}
-"""Features that this process has read, by the identity of their settings."""
+"""Features that this process has read, by the settings of their data."""
 
 
 def _computed(task: Task) -> tuple[list[Row] | None, str, float]:
     """Rows of a task, or None and the reason; and the seconds that it took."""
-    identity = task.config.identity()
-    if identity not in _LOADED:
-        _LOADED[identity] = load_features(task.config)
+    source = task.config.model_dump_json(exclude=_NOT_OF_THE_DATA)
+    if source not in _LOADED:
+        # One at a time: tasks come data set by data set, and memory is for training.
+        _LOADED.clear()
+        _LOADED[source] = load_features(task.config)
     started = time.perf_counter()
     try:
-        rows, error = task.compute(_LOADED[identity], task.config, task.arguments), ""
+        rows, error = task.compute(_LOADED[source], task.config, task.arguments), ""
     except EvoPruneError as problem:
         return None, str(problem), time.perf_counter() - started
     except Exception:

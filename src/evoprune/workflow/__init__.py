@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from evoprune.workflow._result import Result, Scores, Solution
     from evoprune.workflow._run import Listeners, execute, load_features, make_study
     from evoprune.workflow._run_folder import RunFolder
-    from evoprune.workflow._select import Choice, choose
+    from evoprune.workflow._select import SIZES, Choice, choose
     from evoprune.workflow._status import RunSettings, RunStatus, find_runs, read_settings, read_status, seed_folders
     from evoprune.workflow._study import Study, default_algorithm
 
 _HOMES = {
     "EXPERIMENT": "_kinds",
+    "SIZES": "_select",
     "Choice": "_select",
     "Listeners": "_run",
     "Result": "_result",
@@ -49,6 +50,7 @@ _HOMES = {
 
 __all__ = [
     "EXPERIMENT",
+    "SIZES",
     "Choice",
     "Listeners",
     "Result",

@@ -72,7 +72,7 @@ class Conclusion:
             seconds=store.seconds(),
             history=tuple(evaluations),
             objectives=self.problem.objectives,
-            data_digest=self.features.digest,
+            data_digest=data_digest(self.features),
             folds_digest=self._folds_digest(),
             chosen_by=chosen_by,
             hypervolume=self._hypervolume(evaluations, dense, front),
@@ -192,6 +192,14 @@ class Conclusion:
             hypervolume_trace(values, maximize, reference),
             hypervolume(test, maximize, reference),
         )
+
+
+def data_digest(features: Features) -> str:
+    """SHA-256 of all rows of a study: features, labels, divisions, out-of-distribution and corrupted rows."""
+    parts = [features.digest, *(ood.digest for ood in features.ood)]
+    if features.corrupted is not None:
+        parts.append(features.corrupted.digest)
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
 def reference_point(objectives: Sequence[Objective], classes: int, dense: FloatArray, first: FloatArray) -> FloatArray:

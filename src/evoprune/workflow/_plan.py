@@ -49,6 +49,8 @@ def read_plan(folder: Path) -> list[RunConfig] | None:
         return None
     try:
         plan = json.loads(path.read_text(encoding="utf-8"))
+        if not plan["seeds"]:
+            raise ValueError("no seeds")
         return [make_config(**{**plan["settings"], "seed": seed}) for seed in plan["seeds"]]
     except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
         raise StorageError(

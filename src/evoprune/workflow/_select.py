@@ -14,7 +14,7 @@ from evoprune.errors import ConfigError
 from evoprune.objectives import OBJECTIVES, get_objectives
 from evoprune.search import knee, parse_conditions, satisfying, weighted
 
-_SIZES = ("active_neurons", "active_share", "parameters", "multiply_adds")
+SIZES = ("active_neurons", "active_share", "parameters", "multiply_adds")
 """Figures of a member that conditions may name beside the measured ones."""
 
 
@@ -125,13 +125,13 @@ def _allowed(members: Sequence[Mapping[str, Any]], where: str) -> BoolArray:
 
 
 def _names(members: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*members[0]["validation"], "active", *_SIZES)))
+    return tuple(dict.fromkeys((*members[0]["validation"], "active", *SIZES)))
 
 
 def _figure(member: Mapping[str, Any], name: str) -> float:
     if name == "active":
         return float(member["active_share"])
-    return _number(member[name] if name in _SIZES else member["validation"].get(name))
+    return _number(member[name] if name in SIZES else member["validation"].get(name))
 
 
 def _number(value: float | None) -> float:
@@ -145,7 +145,7 @@ def _direction(name: str, members: Sequence[Mapping[str, Any]]) -> bool:
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ConfigError(f"{name!r} is no figure of this front; {hint}choose among {', '.join(names)}")
-    if name in _SIZES:
+    if name in SIZES:
         return False
     return get_objectives((name,))[0].maximize
 

@@ -18,7 +18,7 @@ from evoprune.problem import Problem
 from evoprune.search import Algorithm, SearchOptions, create
 from evoprune.study import Callback, Store, StudyKey, search
 from evoprune.training import Recipe, TrainingSet, get_recipe, resolve_device
-from evoprune.workflow._conclusion import Conclusion
+from evoprune.workflow._conclusion import Conclusion, data_digest
 from evoprune.workflow._config import RunConfig, make_config
 from evoprune.workflow._extras import extra_rows
 from evoprune.workflow._result import Result
@@ -200,11 +200,8 @@ class Study:
             store.close()
 
     def _open_store(self) -> Store:
-        extra = [ood.digest for ood in self.features.ood]
-        if self.features.corrupted is not None:
-            extra.append(self.features.corrupted.digest)
-        parts = (self.config.identity(), self.features.digest, *extra)
-        fingerprint = hashlib.sha256(" ".join(parts).encode()).hexdigest()
+        parts = f"{self.config.identity()} {data_digest(self.features)}"
+        fingerprint = hashlib.sha256(parts.encode()).hexdigest()
         return Store(
             None if self.folder is None else self.folder.store,
             StudyKey(self.encoding.length, self.config.objectives, fingerprint),
