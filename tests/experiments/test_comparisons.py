@@ -259,6 +259,7 @@ def test_paper_holds_every_part_under_both_protocols(config):
 def test_names_of_data_sets_cannot_act_in_the_report():
     assert escaped("a|b\n<script>") == "a\\|b &lt;script&gt;"
     assert (percent([]), percent([np.nan]), percent([0.5])) == ("-", "failed", "50.0")
+    assert percent([np.nan], none="none") == "none"
 
 
 def test_every_baseline_has_a_title_and_a_source():

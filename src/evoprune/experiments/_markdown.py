@@ -26,14 +26,14 @@ def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 def percent(values: FloatArray | Sequence[float], *, digits: int = 1, none: str = "failed") -> str:
     """Mean and standard deviation in percent, with what is missing said; `none` where all of it is missing."""
-    return natural(100 * np.asarray(values, dtype=np.float64), digits=digits)
+    return natural(100 * np.asarray(values, dtype=np.float64), digits=digits, none=none)
 
 
-def natural(values: FloatArray | Sequence[float], *, digits: int = 3) -> str:
-    """Mean and standard deviation as they are, with what is missing said."""
+def natural(values: FloatArray | Sequence[float], *, digits: int = 3, none: str = "failed") -> str:
+    """Mean and standard deviation as they are, with what is missing said; `none` where all of it is missing."""
     found = summary(np.asarray(values, dtype=np.float64))
     if not found.n:
-        return "failed" if found.missing else "-"
+        return none if found.missing else "-"
     spread = f" ± {found.std:.{digits}f}" if found.n > 1 else ""
     missing = f" ({found.missing} missing)" if found.missing else ""
     return f"{found.mean:.{digits}f}{spread}{missing}"
