@@ -91,6 +91,15 @@ def workplace(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def _own_objectives():
+    """What a document registers stays with its test."""
+    before = dict(OBJECTIVES)
+    yield
+    OBJECTIVES.clear()
+    OBJECTIVES.update(before)
+
+
 def smaller(words: list[str]) -> list[str]:
     """The same command on the bundled backbone, with a search of a few evaluations."""
     words = ["tiny" if word == "resnet50" else word for word in words]
