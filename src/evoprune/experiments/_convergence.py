@@ -13,7 +13,7 @@ from evoprune.errors import ConfigError
 from evoprune.experiments._columns import NO_FIGURES, by_seed, comparison, distinct, json_value, measured, protocol_of
 from evoprune.experiments._contest import SEARCHES, Ground
 from evoprune.experiments._evolve import evolve, outcome
-from evoprune.experiments._experiment import Settings
+from evoprune.experiments._experiment import Settings, tasks_of_searches
 from evoprune.experiments._markdown import escaped, percent, table
 from evoprune.experiments._tasks import Row, Task
 from evoprune.features import Features
@@ -49,17 +49,7 @@ class Convergence:
         for method in methods:
             if method not in _OBJECTIVES:
                 raise ConfigError(f"method {method!r} is no search; choose among {', '.join(_OBJECTIVES)}")
-        return [
-            Task(
-                f"{dataset}/{method}/{seed}",
-                config,
-                converge,
-                {"dataset": dataset, "method": method, "seed": seed, "evaluations": settings.evaluations},
-            )
-            for dataset, config in configs.items()
-            for method in methods
-            for seed in range(settings.seeds)
-        ]
+        return tasks_of_searches(converge, configs, methods, settings)
 
     def write(self, rows: Sequence[Row], failed: Mapping[str, str], settings: Settings, folder: Path) -> str:
         """The curves as figure, and the fitness at some numbers of evaluations as tables."""

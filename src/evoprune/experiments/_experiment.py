@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from evoprune.experiments._tasks import Row, Task
+from evoprune.experiments._tasks import Compute, Row, Task
 from evoprune.workflow import RunConfig
 
 
@@ -63,3 +63,27 @@ class Experiment(Protocol):
             settings: what was compared.
             folder: of the experiment.
         """
+
+
+def tasks_of_searches(
+    compute: Compute, configs: Mapping[str, RunConfig], methods: Sequence[str], settings: Settings
+) -> list[Task]:
+    """One task for each data set, search and seed.
+
+    Args:
+        compute: what computes each; its arguments are `dataset`, `method`, `seed` and `evaluations`.
+        configs: settings of each data set, by its short name.
+        methods: names of the searches.
+        settings: number of seeds, and budget of each search.
+    """
+    return [
+        Task(
+            f"{dataset}/{method}/{seed}",
+            config,
+            compute,
+            {"dataset": dataset, "method": method, "seed": seed, "evaluations": settings.evaluations},
+        )
+        for dataset, config in configs.items()
+        for method in methods
+        for seed in range(settings.seeds)
+    ]

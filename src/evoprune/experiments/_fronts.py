@@ -9,7 +9,7 @@ from typing import Any
 from evoprune._types import BoolArray
 from evoprune.errors import ConfigError
 from evoprune.experiments._columns import NO_FIGURES, distinct, file_name, json_value, protocol_of
-from evoprune.experiments._experiment import Settings
+from evoprune.experiments._experiment import Settings, tasks_of_searches
 from evoprune.experiments._front_tables import accurate_table, neuron_table, range_table, relation_table, run_table
 from evoprune.experiments._markdown import escaped
 from evoprune.experiments._merged_front import MergedFront, packed
@@ -49,17 +49,7 @@ class Fronts:
                 raise ConfigError(
                     f"method {method!r} does not search for several objectives; choose among {', '.join(_SEARCHES)}"
                 )
-        return [
-            Task(
-                f"{dataset}/{method}/{seed}",
-                config,
-                find_front,
-                {"dataset": dataset, "method": method, "seed": seed, "evaluations": settings.evaluations},
-            )
-            for dataset, config in configs.items()
-            for method in methods
-            for seed in range(settings.seeds)
-        ]
+        return tasks_of_searches(find_front, configs, methods, settings)
 
     def write(self, rows: Sequence[Row], failed: Mapping[str, str], settings: Settings, folder: Path) -> str:
         """Figures of each merged front, and tables of all of them beside the published ones."""

@@ -21,7 +21,7 @@ from evoprune.workflow._config import RunConfig
 from evoprune.workflow._result import Hypervolume, Result, Scores, Solution
 from evoprune.workflow._run_files import write_files
 from evoprune.workflow._run_folder import RunFolder
-from evoprune.workflow._scorer import Scorer, genome_digest
+from evoprune.workflow._scorer import Scorer, genome_digest, shifted
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ class Conclusion:
         total, batch = self.scorer.trainings(len(missing)), self.config.batch
         for start in range(0, len(missing), batch):
             chunk = missing[start : start + batch]
-            scores = self.scorer.measure(chunk, _shifted(on_report, self.scorer.trainings(start), total))
+            scores = self.scorer.measure(chunk, shifted(on_report, self.scorer.trainings(start), total))
             known.update(zip((s.id for s in chunk), scores, strict=True))
             store.set_result(
                 "scores", {"seeds": self.config.report_seeds, "of": {str(i): asdict(s) for i, s in known.items()}}
@@ -228,10 +228,3 @@ def reference_point(objectives: Sequence[Objective], classes: int, dense: FloatA
             seen = seen if len(seen) else dense[index : index + 1]
             reference[index] = seen.min() if objective.maximize else seen.max()
     return reference
-
-
-def _shifted(
-    on_report: Callable[[int, int], None] | None, before: int, total: int
-) -> Callable[[int, int], None] | None:
-    """The progress of one batch of the report, told as progress of the whole."""
-    return None if on_report is None else lambda done, _: on_report(before + done, total)

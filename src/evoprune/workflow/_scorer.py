@@ -71,7 +71,7 @@ class Scorer:
         problems = [self.problem] if self._report is self.problem else [self.problem, self._report]
         counts = [len(genomes) * len(problem.data.folds) * len(self._seeds) for problem in problems]
         trained = [
-            problem.train(genomes, self._seeds, _shifted(on_progress, sum(counts[:number]), sum(counts)))
+            problem.train(genomes, self._seeds, shifted(on_progress, sum(counts[:number]), sum(counts)))
             for number, problem in enumerate(problems)
         ]
         values = [
@@ -135,7 +135,7 @@ def genome_digest(genome: BoolArray) -> str:
     return hashlib.sha256(np.packbits(genome).tobytes()).hexdigest()
 
 
-def _shifted(
+def shifted(
     on_progress: Callable[[int, int], None] | None, before: int, total: int
 ) -> Callable[[int, int], None] | None:
     """The progress of one part of the trainings, told as progress of all of them."""
