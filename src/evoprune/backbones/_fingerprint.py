@@ -38,9 +38,20 @@ def file_digest(*paths: Path) -> str:
     """
     digest = hashlib.sha256()
     for path in paths:
-        # The lengths keep two files apart from one that holds both.
-        digest.update(path.stat().st_size.to_bytes(8, "little"))
+        digest.update(_length(path.stat().st_size))
         with path.open("rb") as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
     return digest.hexdigest()
+
+
+def bytes_digest(content: bytes) -> str:
+    """What `file_digest` gives for a file with this content."""
+    digest = hashlib.sha256(_length(len(content)))
+    digest.update(content)
+    return digest.hexdigest()
+
+
+def _length(size: int) -> bytes:
+    """Written before each content: it keeps two files apart from one that holds both."""
+    return size.to_bytes(8, "little")

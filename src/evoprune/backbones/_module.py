@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image
 
 from evoprune._types import ByteArray, Float32Array
+from evoprune.backbones._base import Preprocessing
+from evoprune.backbones._preprocessing import preprocess
 from evoprune.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class ModuleBackbone:
     change its weights afterwards.
 
     Attributes:
+        module: the network.
+        transform: from a PIL image to the network's input, or a description of that.
         name: what tables call it.
         width: D, the number of features.
         fingerprint: see above.
@@ -41,7 +45,7 @@ class ModuleBackbone:
     def __init__(
         self,
         module: nn.Module,
-        transform: Callable[[Any], Any],
+        transform: Callable[[Any], Any] | Preprocessing,
         name: str | None = None,
         input_size: tuple[int, int] | None = None,
         width: int | None = None,
@@ -51,7 +55,8 @@ class ModuleBackbone:
         Args:
             module: images `[N, 3, h, w]` to features `[N, D]`, or maps `[N, D, H, W]`, which are
                 averaged over H and W.
-            transform: a PIL image (RGB) to a tensor or array `[3, h, w]`; deterministic.
+            transform: a PIL image (RGB) to a tensor or array `[3, h, w]`; deterministic. Or a
+                description of it, which can be written into an exported file whatever it says.
             name: what tables call it; the class of the module by default.
             input_size: height and width that the transform is expected to give.
             width: D that the module is expected to give.
@@ -62,10 +67,10 @@ class ModuleBackbone:
         from evoprune.backbones._torch_network import state_digest  # noqa: PLC0415
 
         self.name = name or type(module).__name__
-        self._module = module
-        self._transform = transform
+        self.module = module
+        self.transform = transform
         probe = _probe()
-        prepared = self._checked(transform(Image.fromarray(probe)))
+        prepared = self._checked(self._transformed(probe))
         self.input_size: tuple[int, int] = (prepared.shape[1], prepared.shape[2])
         if input_size is not None and tuple(input_size) != self.input_size:
             raise BackboneError(
@@ -93,7 +98,7 @@ class ModuleBackbone:
         Raises:
             BackboneError: the transform gives images of different sizes.
         """
-        prepared = self._checked(self._transform(Image.fromarray(pixels)))
+        prepared = self._checked(self._transformed(pixels))
         if prepared.shape[1:] != self.input_size:
             raise BackboneError(
                 f"the transform of backbone {self.name!r} gives an image of {list(prepared.shape[1:])} "
@@ -109,7 +114,12 @@ class ModuleBackbone:
         """
         from evoprune.backbones._torch_network import run  # noqa: PLC0415
 
-        return run(self._module, batch, self.name)
+        return run(self.module, batch, self.name)
+
+    def _transformed(self, pixels: ByteArray) -> Any:
+        if isinstance(self.transform, Preprocessing):
+            return preprocess(pixels, self.transform)
+        return self.transform(Image.fromarray(pixels))
 
     def _checked(self, prepared: Any) -> Float32Array:
         array = np.asarray(prepared)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evoprune._types import ByteArray, Float32Array
+from evoprune._types import ByteArray, Float32Array, IntArray
 from evoprune.backbones._base import Preprocessing
 from evoprune.backbones._preprocessing import preprocess
 
@@ -23,10 +23,19 @@ class NetworkBackbone:
         name: what the user typed.
         fingerprint: SHA-256 over weights and preprocessing, hexadecimal.
         preprocessing: from pixels to input.
+        architecture: name under which `empty_network` knows the network.
+        cuts: numbers of the features that stayed each time the network was shrunk, of those
+            that it gave before.
     """
 
     def __init__(
-        self, name: str, fingerprint: str, preprocessing: Preprocessing, build: Callable[[], nn.Module]
+        self,
+        name: str,
+        fingerprint: str,
+        preprocessing: Preprocessing,
+        build: Callable[[], nn.Module],
+        architecture: str | None = None,
+        cuts: tuple[IntArray, ...] = (),
     ) -> None:
         """Store what is needed to build the network later.
 
@@ -35,10 +44,14 @@ class NetworkBackbone:
             fingerprint: SHA-256 over weights and preprocessing, hexadecimal.
             preprocessing: from pixels to input.
             build: makes the network with its weights, cut after global pooling.
+            architecture: name of the network without weights; `name` where left out.
+            cuts: the features that `build`'s network was cut to, one time after the other.
         """
         self.name = name
         self.fingerprint = fingerprint
         self.preprocessing = preprocessing
+        self.architecture = architecture or name
+        self.cuts = cuts
         self._build = build
 
     @property
@@ -67,10 +80,15 @@ class NetworkBackbone:
         """
         from evoprune.backbones._torch_network import run  # noqa: PLC0415
 
-        return run(self._network, batch, self.name)
+        return run(self.network, batch, self.name)
 
     @cached_property
-    def _network(self) -> nn.Module:
+    def network(self) -> nn.Module:
+        """The torch network, frozen, on the CPU.
+
+        Raises:
+            BackboneError: the weights do not fit the network.
+        """
         from evoprune.backbones._torch_network import freeze  # noqa: PLC0415
 
         return freeze(self._build())

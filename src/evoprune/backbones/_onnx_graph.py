@@ -22,7 +22,8 @@ class OnnxGraph:
         input: name of the input that takes the images.
         output: name of the output that gives the features.
         batch: number of images that the graph is fixed to, or None where any number goes.
-        files: the ONNX file, then the files that hold its weights, if any.
+        files: the ONNX file, then the files that hold its weights, if any; empty where the
+            graph did not come from a file.
     """
 
     input: str
@@ -45,15 +46,54 @@ def read_graph(path: Path, record: OnnxRecord) -> OnnxGraph:
         raise BackboneError(f"the ONNX file {path} cannot be read: {error.strerror}") from error
     except DecodeError as error:
         raise BackboneError(f"{path} is not an ONNX file, or is damaged") from error
-    graph = model.graph
-    weights = {initializer.name for initializer in graph.initializer}
-    taken = _pick([i for i in graph.input if i.name not in weights], record.input, "input", path)
-    given = _pick(list(graph.output), record.output, "output", path)
-    batch = _check_input(taken, record, path)
+    record_name = f"{path.stem}.json"
+    taken, given = _ports(model, record.input, record.output, str(path), record_name)
+    batch = _check_input(taken, record.input_size, str(path), record_name)
     return OnnxGraph(taken.name, given.name, batch, (path, *_external_files(model, path)))
 
 
-def _pick(values: Sequence[ValueInfoProto], wanted: str | None, what: str, path: Path) -> ValueInfoProto:
+def parse_graph(content: bytes, name: str, size: tuple[int, int], taken: str | None, given: str | None) -> OnnxGraph:
+    """Read and check the bytes of an ONNX file that has all its weights inside.
+
+    Args:
+        content: the bytes.
+        name: what errors call the backbone.
+        size: height and width of the images that it is to take.
+        taken: name of its input; may be left out where there is one.
+        given: name of its output; may be left out where there is one.
+
+    Raises:
+        BackboneError: it cannot be read, takes or gives something else than images and
+            features, or has weights elsewhere.
+    """
+    where = f"the graph of backbone {name!r}"
+    try:
+        model = onnx.load_model_from_string(content)
+    except DecodeError as error:
+        raise BackboneError(f"{where} is no ONNX file, or is damaged; take a fresh copy of it") from error
+    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in _tensors(model)):
+        raise BackboneError(
+            f"{where} keeps weights in another file, and is not opened; give one with its weights inside"
+        )
+    source, result = _ports(model, taken, given, where, None)
+    return OnnxGraph(source.name, result.name, _check_input(source, size, where, None), ())
+
+
+def _ports(
+    model: ModelProto, taken: str | None, given: str | None, where: str, record: str | None
+) -> tuple[ValueInfoProto, ValueInfoProto]:
+    graph = model.graph
+    weights = {initializer.name for initializer in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in weights]
+    return (
+        _pick(inputs, taken, "input", where, record),
+        _pick(list(graph.output), given, "output", where, record),
+    )
+
+
+def _pick(
+    values: Sequence[ValueInfoProto], wanted: str | None, what: str, where: str, record: str | None
+) -> ValueInfoProto:
     names = [value.name for value in values]
     if wanted is None and len(values) == 1:
         return values[0]
@@ -61,20 +101,20 @@ def _pick(values: Sequence[ValueInfoProto], wanted: str | None, what: str, path:
         return values[names.index(wanted)]
     asked = f"no {what} {wanted!r}" if wanted else f"{len(values)} {what}s"
     listed = ", ".join(map(repr, names)) or "none"
-    raise BackboneError(f'{path} has {asked}; set "{what}" in {path.stem}.json to one of: {listed}')
+    way_out = f'set "{what}" in {record} to' if record else f"name as {what}"
+    raise BackboneError(f"{where} has {asked}; {way_out} one of: {listed}")
 
 
-def _check_input(taken: ValueInfoProto, record: OnnxRecord, path: Path) -> int | None:
+def _check_input(taken: ValueInfoProto, size: tuple[int, int], where: str, record: str | None) -> int | None:
     """The fixed number of images, if any."""
     kind = taken.type.tensor_type
     dims = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
-    expected = (None, 3, *record.input_size)
-    fits = len(dims) == 4 and all(a in {None, b} for a, b in zip(dims[1:], expected[1:], strict=True))
+    fits = len(dims) == 4 and all(a in {None, b} for a, b in zip(dims[1:], (3, *size), strict=True))
     if kind.elem_type != TensorProto.FLOAT or not fits:
         shown = ", ".join("?" if dim is None else str(dim) for dim in dims)
         raise BackboneError(
-            f"{path} takes {TensorProto.DataType.Name(kind.elem_type)} [{shown}]; needed is FLOAT "
-            f"[N, 3, {record.input_size[0]}, {record.input_size[1]}] (the input_size in {path.stem}.json)"
+            f"{where} takes {TensorProto.DataType.Name(kind.elem_type)} [{shown}]; needed is FLOAT "
+            f"[N, 3, {size[0]}, {size[1]}]" + (f" (the input_size in {record})" if record else "")
         )
     return dims[0]
 

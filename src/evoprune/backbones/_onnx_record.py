@@ -49,6 +49,25 @@ class OnnxRecord(BaseModel):
     input: str | None = None
     output: str | None = None
 
+    @classmethod
+    def of(cls, preprocessing: Preprocessing, taken: str | None = None, given: str | None = None) -> OnnxRecord:
+        """The record of a preprocessing and, for a graph, of the names of its input and output.
+
+        Raises:
+            ValidationError: of pydantic, where a value is not one that a record can hold.
+        """
+        return cls(
+            input_size=preprocessing.size,
+            mean=preprocessing.mean,
+            std=preprocessing.std,
+            color=preprocessing.color,
+            resize=preprocessing.interpolation,
+            fit=preprocessing.fit,
+            crop_fraction=preprocessing.crop_fraction,
+            input=taken,
+            output=given,
+        )
+
     def preprocessing(self) -> Preprocessing:
         """The same as the backbones' common form."""
         return Preprocessing(

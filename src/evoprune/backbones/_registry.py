@@ -8,13 +8,14 @@ from evoprune.backbones._base import Backbone
 from evoprune.backbones._wording import nearest
 from evoprune.errors import BackboneError
 
-_TORCHVISION = ("resnet50", "densenet121", "vgg19")
+TORCHVISION = ("resnet50", "densenet121", "vgg19")
+"""Names of torchvision's networks."""
 _PREFIXES = ("timm:NAME", "onnx:FILE")
 
 
 def backbone_names() -> tuple[str, ...]:
     """The names that `load_backbone` knows, then the forms with a prefix."""
-    return ("tiny", *_TORCHVISION, *_PREFIXES)
+    return ("tiny", *TORCHVISION, *_PREFIXES)
 
 
 def load_backbone(name: str, weights: str | Path | None = None) -> Backbone:
@@ -40,7 +41,7 @@ def load_backbone(name: str, weights: str | Path | None = None) -> Backbone:
         from evoprune.backbones._tiny import load_tiny  # noqa: PLC0415
 
         return load_tiny(path)
-    if name in _TORCHVISION:
+    if name in TORCHVISION:
         from evoprune.backbones._torchvision import load_torchvision  # noqa: PLC0415
 
         return load_torchvision(name, path)
@@ -62,5 +63,5 @@ def _unknown(name: str) -> str:
     if name.lower().endswith(".onnx"):
         guess = f"did you mean 'onnx:{name.rsplit(':', 1)[-1]}'?"
     else:
-        guess = nearest(name.lower(), ("tiny", *_TORCHVISION, "timm:", "onnx:"))
+        guess = nearest(name.lower(), ("tiny", *TORCHVISION, "timm:", "onnx:"))
     return " ".join(filter(None, (f"backbone {name!r} is unknown;", guess, f"known are {known}")))

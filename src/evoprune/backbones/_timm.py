@@ -30,15 +30,35 @@ def load_timm(model: str, weights: Path | None) -> NetworkBackbone:
         BackboneError: timm is missing, the name is unknown, or the weights cannot be had.
     """
     name = f"timm:{model}"
-    timm = import_optional("timm", name)
-    if not timm.is_model(model):
-        known = nearest(model, timm.list_models())
-        raise BackboneError(f"timm has no model {model!r}; {known}")
-    network = _from_file(timm, model, weights) if weights else _pretrained(timm, model)
+    timm = _timm_with(model)
+    network = _from_file(model, weights) if weights else _pretrained(timm, model)
     preprocessing = _preprocessing(timm.data.resolve_model_data_config(network), name)
     # A model's name decides things that its weights do not show (activations, strides).
     identity = fingerprint(name, state_digest(network), preprocessing)
     return NetworkBackbone(name, identity, preprocessing, lambda: network)
+
+
+def timm_network(model: str) -> nn.Module:
+    """A timm model without its classifier, with random weights; none are downloaded.
+
+    Raises:
+        BackboneError: timm is missing, or the name is unknown.
+    """
+    network: nn.Module = _timm_with(model).create_model(model, pretrained=False, num_classes=0)
+    return network
+
+
+def _timm_with(model: str) -> Any:
+    """The package timm, which has a model.
+
+    Raises:
+        BackboneError: it is missing, or has no model of this name.
+    """
+    timm = import_optional("timm", f"timm:{model}")
+    if not timm.is_model(model):
+        known = nearest(model, timm.list_models())
+        raise BackboneError(f"timm has no model {model!r}; {known}")
+    return timm
 
 
 def _pretrained(timm: Any, model: str) -> nn.Module:
@@ -53,8 +73,8 @@ def _pretrained(timm: Any, model: str) -> nn.Module:
     return network
 
 
-def _from_file(timm: Any, model: str, weights: Path) -> nn.Module:
-    network = timm.create_model(model, pretrained=False, num_classes=0)
+def _from_file(model: str, weights: Path) -> nn.Module:
+    network: Any = timm_network(model)
     classifier = network.pretrained_cfg.get("classifier", ())
     names = (classifier,) if isinstance(classifier, str) else tuple(classifier or ())
     return load_into(network, weights, ignored=tuple(f"{part}." for part in names))

@@ -18,6 +18,26 @@ def freeze(network: nn.Module) -> nn.Module:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
+class FeatureNetwork(nn.Module):
+    """A network whose output is made features `[N, D]`, float32, in the same way as `run` does it."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features `[N, D]` of prepared images `[N, 3, h, w]`."""
+        output: Tensor = self.network(images.to(input_type(self.network)))
+        maps = output.dim() == 4
+        return (output.mean((2, 3)) if maps else output).float()
+
+
+def input_type(network: nn.Module) -> torch.dtype:
+    """The type of number that a network takes, that of its first weights."""
+    first = next(network.parameters(), torch.empty(0))
+    return first.dtype if first.is_floating_point() else torch.float32
+
+
 def run(network: nn.Module, batch: Float32Array, name: str) -> Float32Array:
     """Features `[N, D]` of prepared images `[N, 3, h, w]`, on the device of the network.
 
@@ -29,7 +49,7 @@ def run(network: nn.Module, batch: Float32Array, name: str) -> Float32Array:
     with torch.inference_mode():
         images = torch.from_numpy(batch).to(
             first.device,
-            first.dtype if first.is_floating_point() else torch.float32,
+            input_type(network),
             memory_format=torch.channels_last,
         )
         output = network(images)

@@ -92,7 +92,12 @@ def _downloaded(name: str, url: str) -> Path:
     return path
 
 
-def _build(name: str, path: Path) -> nn.Module:
+def torchvision_network(name: str) -> nn.Module:
+    """A network cut after global average pooling, on the `meta` device: it has no weights yet.
+
+    Raises:
+        BackboneError: torchvision is missing.
+    """
     models = import_optional("torchvision", name).models
     classifier = ARCHITECTURES[name].classifier
     # On `meta` nothing is allocated or drawn at random: VGG-19's classifier alone is half a gigabyte.
@@ -102,7 +107,13 @@ def _build(name: str, path: Path) -> nn.Module:
     if name == "vgg19":
         # Its own pooling keeps 7 x 7 positions; the papers' cut has one.
         network.avgpool = nn.AdaptiveAvgPool2d(1)
-    return load_into(network, path, ignored=(f"{classifier}.",), rename=_modern_name)
+    built: nn.Module = network
+    return built
+
+
+def _build(name: str, path: Path) -> nn.Module:
+    ignored = (f"{ARCHITECTURES[name].classifier}.",)
+    return load_into(torchvision_network(name), path, ignored=ignored, rename=_modern_name)
 
 
 def _modern_name(name: str) -> str:

@@ -34,15 +34,29 @@ def load_into(
         BackboneError: the file cannot be read, or holds the weights of another network.
     """
     state = {rename(name): value for name, value in read_weights(path).items() if not name.startswith(tuple(ignored))}
+    return put_into(network, state, str(path))
+
+
+def put_into(network: nn.Module, state: Mapping[str, Tensor], where: str) -> nn.Module:
+    """Put weights into a network.
+
+    Args:
+        network: may be on the `meta` device; it takes over the tensors.
+        state: all weights of the network, and no others.
+        where: what errors call their source.
+
+    Raises:
+        BackboneError: they are the weights of another network.
+    """
     try:
         missing, unexpected = network.load_state_dict(state, strict=False, assign=True)
     except RuntimeError as error:
         # The first line only names the class; each further line is one weight that does not fit.
         detail = str(error).splitlines()[-1].strip()
-        raise BackboneError(f"{path} holds the weights of another network: {detail}") from error
+        raise BackboneError(f"{where} holds the weights of another network: {detail}") from error
     if missing or unexpected:
         raise BackboneError(
-            f"{path} holds the weights of another network: {_some(missing)} missing, {_some(unexpected)} "
+            f"{where} holds the weights of another network: {_some(missing)} missing, {_some(unexpected)} "
             "not known to it; give the file that belongs to this backbone"
         )
     return network
