@@ -107,7 +107,7 @@ def test_a_model_wants_the_backbone_it_was_made_with(tmp_path, model):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"format_version": 99}, "has format version 99, this program reads 1; install the version"),
+        ({"format_version": 99}, "has format version 99, this program reads 1 and 2; install the version"),
         ({"class_names": ["a"]}, "1 class names for 3 outputs"),
         ({"class_names": None}, "is damaged"),
         ({"width": "six"}, "is damaged"),

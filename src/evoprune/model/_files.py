@@ -1,4 +1,4 @@
-"""The two files of a model: `head.safetensors` with the weights, `model.json` with the rest."""
+"""The two files of a model: `head.safetensors` with the arrays, `model.json` with the rest."""
 
 from __future__ import annotations
 
@@ -9,13 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load
+from safetensors.numpy import load, save
 
-from evoprune.errors import StorageError
-from evoprune.heads import CompactHead
+from evoprune._files import write_atomic
+from evoprune.errors import ConfigError, StorageError
+from evoprune.model._rejection import Rejection, read_rejection
+from evoprune.model._stored_head import AnyHead, StoredHead, read_head, store_head
 
 FORMAT_VERSION = 1
+"""Of models with one head."""
+
+ENSEMBLE_VERSION = 2
+"""Of models with several, which programs that know version 1 alone cannot read."""
+
+REJECTION = "rejection."
+"""What the names of a rejection's arrays begin with."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +33,65 @@ class StoredModel:
     """What the files of a model say.
 
     Attributes:
-        head: the compact head.
+        head: the head.
         class_names: C names.
         backbone: name of the backbone, or None for a model of a feature file.
         fingerprint: of the backbone, or None.
         about: facts about its making.
+        rejection: when an image is unknown, or None.
     """
 
-    head: CompactHead
+    head: AnyHead
     class_names: tuple[str, ...]
     backbone: str | None
     fingerprint: str | None
     about: dict[str, Any]
+    rejection: Rejection | None = None
+
+
+def write_files(folder: Path, stored: StoredModel) -> None:
+    """Write the files of a model.
+
+    Raises:
+        StorageError: the folder cannot be written to.
+    """
+    head, rejection = store_head(stored.head), stored.rejection
+    backbone = None if stored.backbone is None else {"name": stored.backbone, "fingerprint": stored.fingerprint}
+    description: dict[str, Any] = {
+        "format_version": FORMAT_VERSION if head.vote is None else ENSEMBLE_VERSION,
+        **head.facts(),
+        "class_names": stored.class_names,
+        "backbone": backbone,
+        "about": stored.about,
+    }
+    if rejection is not None:
+        description["rejection"] = rejection.facts()
+    contents = save(model_arrays(head, rejection))
+    description["head_sha256"] = hashlib.sha256(contents).hexdigest()
+    write_atomic(folder / "head.safetensors", contents)
+    write_atomic(folder / "model.json", json.dumps(description, indent=2) + "\n")
+
+
+def model_arrays(head: StoredHead, rejection: Rejection | None) -> dict[str, NDArray[Any]]:
+    """The arrays of a head, and of its rejection where there is one, by name."""
+    fitted = {} if rejection is None else rejection.arrays()
+    named = {**head.arrays(), **{f"{REJECTION}{name}": array for name, array in fitted.items()}}
+    return {name: np.ascontiguousarray(array) for name, array in named.items()}
+
+
+def read_model_arrays(
+    arrays: dict[str, NDArray[Any]], head_facts: dict[str, Any], rejection_facts: dict[str, Any] | None
+) -> tuple[StoredHead, Rejection | None]:
+    """The way back from `model_arrays`.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError, ConfigError: something is missing, or does not fit together.
+    """
+    head = read_head(arrays, head_facts)
+    if rejection_facts is None:
+        return head, None
+    fitted = {name.removeprefix(REJECTION): array for name, array in arrays.items() if name.startswith(REJECTION)}
+    return head, read_rejection(fitted, rejection_facts, head.hidden)
 
 
 def read_files(folder: Path) -> StoredModel:
@@ -46,20 +103,22 @@ def read_files(folder: Path) -> StoredModel:
     path = folder / "model.json"
     description = _description(path)
     try:
-        head = _head(folder / "head.safetensors", description)
+        arrays = _arrays(folder / "head.safetensors", description)
+        head, rejection = read_model_arrays(arrays, description, description.get("rejection"))
         names = tuple(str(name) for name in description["class_names"])
         backbone = description["backbone"]
         stored = StoredModel(
-            head,
+            head.head(),
             names,
             None if backbone is None else str(backbone["name"]),
             None if backbone is None else str(backbone["fingerprint"]),
             dict(description["about"]),
+            rejection,
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, repr(error)) from error
-    if len(names) != head.classes:
-        raise _damaged(path, f"{len(names)} class names for {head.classes} outputs")
+    except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
+        raise _damaged(path, str(error) if isinstance(error, ValueError) else repr(error)) from error
+    if len(names) != stored.head.classes:
+        raise _damaged(path, f"{len(names)} class names for {stored.head.classes} outputs")
     return stored
 
 
@@ -69,6 +128,16 @@ def stored_facts(folder: Path) -> dict[str, Any] | None:
         return read_files(folder).about
     except StorageError:
         return None
+
+
+def stored_backbone(folder: Path) -> tuple[str, str] | None:
+    """Name and fingerprint of the backbone that the model in a folder was made with; None where it has none.
+
+    Raises:
+        StorageError: there is no whole model.
+    """
+    stored = read_files(folder)
+    return None if stored.backbone is None or stored.fingerprint is None else (stored.backbone, stored.fingerprint)
 
 
 def _description(path: Path) -> dict[str, Any]:
@@ -82,15 +151,15 @@ def _description(path: Path) -> dict[str, Any]:
         raise _damaged(path, str(error)) from error
     if not isinstance(description, dict) or "format_version" not in description:
         raise _damaged(path, "it is no description of a model")
-    if description["format_version"] != FORMAT_VERSION:
+    if description["format_version"] not in (FORMAT_VERSION, ENSEMBLE_VERSION):
         raise StorageError(
-            f"{path} has format version {description['format_version']!r}, this program reads {FORMAT_VERSION}; "
-            "install the version of evoprune that wrote it"
+            f"{path} has format version {description['format_version']!r}, this program reads {FORMAT_VERSION} and "
+            f"{ENSEMBLE_VERSION}; install the version of evoprune that wrote it"
         )
     return description
 
 
-def _head(path: Path, description: dict[str, Any]) -> CompactHead:
+def _arrays(path: Path, description: dict[str, Any]) -> dict[str, NDArray[Any]]:
     try:
         contents = path.read_bytes()
     except OSError as error:
@@ -98,35 +167,10 @@ def _head(path: Path, description: dict[str, Any]) -> CompactHead:
     if hashlib.sha256(contents).hexdigest() != description["head_sha256"]:
         raise _damaged(path, "its checksum is not that in model.json")
     try:
-        tensors = load(contents)
+        arrays: dict[str, NDArray[Any]] = load(contents)
     except SafetensorError as error:
         raise _damaged(path, str(error)) from error
-    layers = range(sum(name.startswith("matrix.") for name in tensors))
-    head = CompactHead(
-        tensors["inputs"],
-        int(description["width"]),
-        tuple(tensors[f"matrix.{i}"] for i in layers),
-        tuple(tensors.get(f"bias.{i}") for i in layers),
-        tuple(map(int, description["connections"])),
-    )
-    if not _fits(head):
-        raise _damaged(path, "its arrays do not fit together")
-    return head
-
-
-def _fits(head: CompactHead) -> bool:
-    """Whether the arrays of a head can be multiplied one after the other."""
-    if not head.matrices or head.inputs.ndim != 1 or not np.issubdtype(head.inputs.dtype, np.integer):
-        return False
-    if any(matrix.ndim != 2 for matrix in head.matrices) or len(head.connections) != len(head.matrices):
-        return False
-    if head.inputs.size and not 0 <= head.inputs.min() <= head.inputs.max() < head.width:
-        return False
-    inputs = (head.inputs.size, *(matrix.shape[1] for matrix in head.matrices))
-    return all(
-        matrix.shape[0] == size and (bias is None or bias.shape == (matrix.shape[1],))
-        for matrix, bias, size in zip(head.matrices, head.biases, inputs, strict=False)
-    )
+    return arrays
 
 
 def _damaged(path: Path, why: str) -> StorageError:

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save
 
-from evoprune._files import write_atomic
 from evoprune._types import ByteArray, Float32Array, FloatArray, IntArray
 from evoprune.backbones import Backbone, load_backbone
-from evoprune.data import load_image
+from evoprune.data import UnreadableImageError
 from evoprune.errors import BackboneError, ConfigError
-from evoprune.heads import CompactHead
-from evoprune.model._files import FORMAT_VERSION, read_files
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of one image.
-
-    Attributes:
-        image: its name.
-        label: name of the most probable class.
-        probability: of that class, 0..1.
-        probabilities: of every class, in the order of the class names.
-    """
-
-    image: str
-    label: str
-    probability: float
-    probabilities: tuple[float, ...]
+from evoprune.heads import probabilities_of
+from evoprune.model._classify import AnImage, Outputs, Prediction, classify, several
+from evoprune.model._files import StoredModel, read_files, write_files
+from evoprune.model._rejection import Rejection
+from evoprune.model._stored_head import AnyHead
 
 
 @dataclass(frozen=True)
@@ -43,16 +25,18 @@ class Model:
     """A classifier: backbone, compact head, class names.
 
     Attributes:
-        head: the compact head, which takes the backbone's features as they come.
+        head: a compact head, or an ensemble of them, which takes the backbone's features as they come.
         class_names: C names.
         backbone: the feature extractor, or None for a model of a feature file.
         about: facts about its making, kept with it.
+        rejection: when an image is unknown; None where every image is given a class.
     """
 
-    head: CompactHead
+    head: AnyHead
     class_names: tuple[str, ...]
     backbone: Backbone | None = None
     about: dict[str, Any] = field(default_factory=dict)
+    rejection: Rejection | None = None
 
     def __repr__(self) -> str:
         network = None if self.backbone is None else self.backbone.name
@@ -61,24 +45,53 @@ class Model:
             f"Model({len(self.class_names)} classes, {read}, {self.head.parameters:,} parameters, backbone {network!r})"
         )
 
+    def outputs(self, X: Float32Array) -> Outputs:
+        """Logits, scores and rejections of features `[N, D]`.
+
+        Raises:
+            DataError: the features have another width.
+        """
+        logits = self.head.logits(X)
+        if self.rejection is None:
+            return Outputs(logits, None, np.zeros(len(X), np.bool_))
+        scores = self.rejection.scores(self.head, X)
+        return Outputs(logits, scores, self.rejection.unknown(scores))
+
     def probabilities(self, X: Float32Array) -> FloatArray:
         """Class probabilities `[N, C]` of features `[N, D]`.
 
         Raises:
             DataError: the features have another width.
         """
-        logits = self.head.logits(X).astype(np.float64)
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        normalised: FloatArray = exponentials / exponentials.sum(axis=1, keepdims=True)
-        return normalised
+        return probabilities_of(self.head.logits(X))
 
     def predict_features(self, X: Float32Array) -> IntArray:
-        """Class numbers `[N]` of features `[N, D]`."""
+        """Class numbers `[N]` of features `[N, D]`; none is rejected here.
+
+        Raises:
+            DataError: the features have another width.
+        """
         numbers: IntArray = self.head.logits(X).argmax(axis=1).astype(np.int64)
         return numbers
 
-    def predict(self, images: str | Path | ByteArray | Sequence[str | Path | ByteArray]) -> list[Prediction]:
-        """Classify images.
+    def prepare(self, pixels: ByteArray) -> Float32Array:
+        """One image `[H, W, 3]` (uint8, RGB) as the backbone's input `[3, h, w]`.
+
+        Raises:
+            ConfigError: the model was made from a feature file and has no backbone.
+        """
+        return self._network().prepare(pixels)
+
+    def run(self, batch: Float32Array) -> Outputs:
+        """Logits, scores and rejections of prepared images `[N, 3, h, w]`.
+
+        Raises:
+            ConfigError: the model was made from a feature file and has no backbone.
+        """
+        return self.outputs(self._network().extract(batch))
+
+    def predict(self, images: AnImage | Sequence[AnImage]) -> list[Prediction]:
+        """Classify images; those too unlike the data set's own are `unknown`, where the model has a threshold.
 
         Args:
             images: a path or an array `[H, W, 3]` (uint8, RGB), or several of them.
@@ -87,47 +100,27 @@ class Model:
             ConfigError: the model was made from a feature file and has no backbone.
             DataError: a file is not a readable image.
         """
+        self._network()
+        return readable(list(classify(self, several(images))))
+
+    def _network(self) -> Backbone:
         if self.backbone is None:
             raise ConfigError(
                 "this model was made from features and has no backbone to turn images into them; "
                 "in Python, give features to Model.predict_features"
             )
-        several = [images] if isinstance(images, (str, Path, np.ndarray)) else list(images)
-        predictions = []
-        for number, image in enumerate(several):
-            pixels = image if isinstance(image, np.ndarray) else load_image(image)
-            name = f"image {number}" if isinstance(image, np.ndarray) else str(image)
-            features = self.backbone.extract(self.backbone.prepare(pixels)[None])
-            row = self.probabilities(features)[0]
-            best = int(row.argmax())
-            predictions.append(Prediction(name, self.class_names[best], float(row[best]), tuple(map(float, row))))
-        return predictions
+        return self.backbone
 
     def save(self, folder: str | Path) -> None:
-        """Write `head.safetensors` and `model.json` into a folder.
+        """Write `head.safetensors` and `model.json` into a folder; the backbone is kept by its name alone.
 
         Raises:
             StorageError: the folder cannot be written to.
         """
-        tensors: dict[str, IntArray | Float32Array] = {"inputs": self.head.inputs}
-        for i, (matrix, bias) in enumerate(zip(self.head.matrices, self.head.biases, strict=True)):
-            tensors[f"matrix.{i}"] = matrix
-            if bias is not None:
-                tensors[f"bias.{i}"] = bias
-        description: dict[str, Any] = {
-            "format_version": FORMAT_VERSION,
-            "width": self.head.width,
-            "connections": self.head.connections,
-            "class_names": self.class_names,
-            "backbone": None
-            if self.backbone is None
-            else {"name": self.backbone.name, "fingerprint": self.backbone.fingerprint},
-            "about": self.about,
-        }
-        contents = save(tensors)
-        description["head_sha256"] = hashlib.sha256(contents).hexdigest()
-        write_atomic(Path(folder) / "head.safetensors", contents)
-        write_atomic(Path(folder) / "model.json", json.dumps(description, indent=2) + "\n")
+        name = None if self.backbone is None else self.backbone.name
+        identity = None if self.backbone is None else self.backbone.fingerprint
+        stored = StoredModel(self.head, self.class_names, name, identity, self.about, self.rejection)
+        write_files(Path(folder), stored)
 
     @classmethod
     def load(cls, folder: str | Path, backbone: Backbone | None = None) -> Model:
@@ -150,4 +143,18 @@ class Model:
                     f"the model in {folder} was made with another version of backbone {stored.backbone!r}; "
                     "restore its weights and preprocessing, or run the search again"
                 )
-        return cls(stored.head, stored.class_names, backbone, stored.about)
+        return cls(stored.head, stored.class_names, backbone, stored.about, stored.rejection)
+
+
+def readable(found: Sequence[Prediction | UnreadableImageError]) -> list[Prediction]:
+    """The predictions.
+
+    Raises:
+        DataError: an image cannot be read.
+    """
+    predictions = []
+    for item in found:
+        if isinstance(item, UnreadableImageError):
+            raise item
+        predictions.append(item)
+    return predictions
