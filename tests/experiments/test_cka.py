@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from evoprune.errors import ConfigError
 from evoprune.experiments import Settings, get_experiment
 from evoprune.experiments._cka import _first_weights, align
-from evoprune.experiments._contest import Ground, history
+from evoprune.experiments._contest import Ground, Variant, history
 from evoprune.training import penultimate
 from evoprune.workflow import make_config
 
@@ -33,7 +33,7 @@ def plain_cka(X, Y):
 
 def test_distances_are_to_the_nearest_evaluated_genome_and_to_the_full_head(rows, blobs, small):
     ground = Ground.of(blobs, small, 1)
-    genomes, values = history(ground, "genetic", 14)
+    genomes, values = history(ground, Variant.of("genetic", small), 14)
     best = np.lexsort((genomes.sum(axis=1), -values[:, 0]))[0]
     distances = cdist(genomes[best : best + 1], genomes, "hamming")[0]
     shown = {row["model"]: row for row in rows if row["seed"] == 1}
@@ -61,7 +61,7 @@ def test_weights_are_those_on_the_scale_of_training_with_zero_rows_where_off(blo
 
 def test_the_linear_estimate_is_that_of_the_models_named(rows, blobs, small):
     ground = Ground.of(blobs, small, 0)
-    genomes, values = history(ground, "genetic", 14)
+    genomes, values = history(ground, Variant.of("genetic", small), 14)
     best = genomes[np.lexsort((genomes.sum(axis=1), -values[:, 0]))[0]]
     _, heads = ground.retrained(np.stack([best, np.ones(16, dtype=bool)]), ground.parts.search)
     rows_seen = ground.parts.search[0].evaluate

@@ -13,7 +13,7 @@ from sklearn.metrics import accuracy_score
 import evoprune as ep
 from evoprune.errors import ConfigError
 from evoprune.experiments import EXPERIMENTS, Settings, get_experiment
-from evoprune.experiments._contest import Ground, history
+from evoprune.experiments._contest import Ground, Variant, history
 from evoprune.experiments._convergence import converge
 from evoprune.heads import Head
 from evoprune.training import TrainingSet, train_population
@@ -62,7 +62,7 @@ def test_both_heads_are_retrained_and_read_by_the_same_rule(rows, blobs, small, 
     if part == "test":
         rest = np.setdiff1d(np.arange(len(blobs.y)), blobs.divisions[0].test)
         assert (set(fold.train), set(fold.evaluate)) == (set(rest), set(blobs.divisions[0].test))
-    genomes, values = history(ground, "genetic", 12)
+    genomes, values = history(ground, Variant.of("genetic", small), 12)
     best = genomes[np.lexsort((genomes.sum(axis=1), -values[:, 0]))[0]]
     trained = train_population(
         TrainingSet(blobs.X, blobs.y, 3, (fold,)),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
@@ -16,6 +18,7 @@ from sklearn.calibration import calibration_curve
 from evoprune.objectives import (
     accuracy_score,
     balanced_accuracy_score,
+    calibrated_cross_entropy,
     calibration_error,
     cross_entropy,
     f1_score,
@@ -77,8 +80,51 @@ def test_a_bin_contains_its_upper_edge():
     assert calibration_error(logits, np.array([2, 0])) == pytest.approx((1 / 3 + 1 - over) / 2)
 
 
-@pytest.mark.parametrize("score", [accuracy_score, balanced_accuracy_score, f1_score, calibration_error, cross_entropy])
+@pytest.mark.parametrize(
+    "score",
+    [
+        accuracy_score,
+        balanced_accuracy_score,
+        f1_score,
+        calibration_error,
+        cross_entropy,
+        calibrated_cross_entropy,
+    ],
+)
 def test_logits_that_are_not_finite_give_nan(score):
     logits = np.zeros((4, 3), dtype=np.float32)
     logits[2, 1] = np.nan
     assert np.isnan(score(logits, np.arange(4) % 3))
+
+
+def smallest_over_temperatures(logits, labels):
+    """The cross entropy of torch at the best of many temperatures, 1/20 to 20."""
+    inverse = torch.logspace(-math.log10(20), math.log10(20), 4001, dtype=torch.float64)
+    scaled = inverse[:, None, None] * torch.from_numpy(logits.astype(np.float64))
+    chosen = torch.log_softmax(scaled, dim=2)[:, torch.arange(len(labels)), torch.from_numpy(labels)]
+    return float(-chosen.mean(dim=1).max())
+
+
+@settings(deadline=None, max_examples=40)
+@given(_predictions())
+def test_calibrated_cross_entropy_is_the_smallest_over_all_temperatures(predictions):
+    logits, labels = predictions
+    found = calibrated_cross_entropy(logits, labels)
+    expected = min(smallest_over_temperatures(logits, labels), np.log(logits.shape[1]))
+    assert found == pytest.approx(expected, abs=1e-5)
+    # Logits that say less than nothing are worth as much as none.
+    assert found <= np.log(logits.shape[1])
+    assert found <= cross_entropy(logits, labels) + 1e-6
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_calibrated_cross_entropy_does_not_mind_how_sure_a_head_is_throughout(seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 4, size=300)
+    logits = (np.eye(4)[labels] + rng.normal(size=(300, 4))).astype(np.float32)
+    found = [calibrated_cross_entropy(scale * logits, labels) for scale in np.float32([0.2, 1, 8])]
+    assert found == pytest.approx([found[0]] * 3, abs=1e-5)
+    assert cross_entropy(8 * logits, labels) > 2 * found[0]
+    # One that is sure of what it should doubt, and in doubt where it is right, does lose.
+    wrong = logits.argmax(axis=1) != labels
+    assert calibrated_cross_entropy(np.where(wrong[:, None], 8, 1) * logits, labels) > found[0] + 0.05

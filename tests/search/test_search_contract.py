@@ -34,6 +34,10 @@ def _equal(first: list[np.ndarray], second: list[np.ndarray]) -> bool:
     return len(first) == len(second) and all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
+POPULATIONS = [name for name in ALGORITHMS if name != "guided"]
+"""Searches that have a population; the guided one keeps all that it has learned, size by size."""
+
+
 @pytest.fixture(params=ALGORITHMS)
 def make(request):
     def build(seed: int = 3, **options):
@@ -48,6 +52,7 @@ def make(request):
     return build
 
 
+@pytest.mark.parametrize("make", POPULATIONS, indirect=True)
 def test_first_ask_is_the_initial_population(make):
     genomes = make(population=12).ask()
     assert genomes.shape == (12, LENGTH)
@@ -124,6 +129,7 @@ def test_changing_the_asked_array_does_not_reach_the_algorithm(make):
         algorithm.tell(genomes, _values(genomes, algorithm.maximize))
 
 
+@pytest.mark.parametrize("make", POPULATIONS, indirect=True)
 def test_when_everything_fails_new_individuals_keep_coming(make):
     asked = _run(make(population=6), 5, lambda genomes, maximize: np.full((len(genomes), len(maximize)), np.nan))
     assert all(genomes.shape == (6, LENGTH) for genomes in asked)
@@ -154,7 +160,7 @@ def test_a_space_smaller_than_the_population_does_not_stop_the_search(name, leng
     ("arguments", "sentence"),
     [
         ({"name": "genetik"}, "did you mean 'genetic'"),
-        ({"name": "xyz"}, "choose one of genetic, nsga2, nsga3, spea2, random"),
+        ({"name": "xyz"}, "choose one of guided, genetic, nsga2, nsga3, spea2, random"),
         ({"length": 0}, "genome length 0"),
         ({"seed": -1}, "seed -1"),
         ({"maximize": ()}, "no direction is given"),

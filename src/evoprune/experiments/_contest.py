@@ -16,16 +16,20 @@ from evoprune.data import Fold, Partition, partition
 from evoprune.errors import ConfigError
 from evoprune.experiments._tasks import Row
 from evoprune.features import Features
+from evoprune.guidance import CorrectedProblem, guide_for, measured_correction
 from evoprune.heads import CompactHead, Encoding, Head, parse_encoding
-from evoprune.objectives import accuracy_score, get_objectives
+from evoprune.objectives import accuracy_score, auroc, fit_detector, get_objectives
 from evoprune.problem import Problem
-from evoprune.search import create
-from evoprune.study import Store, StudyKey, search
+from evoprune.search import SearchOptions, create
+from evoprune.study import Evaluate, Store, StudyKey, search
 from evoprune.training import Trainer, TrainingSet, head_logits
-from evoprune.workflow import RunConfig
+from evoprune.workflow import GUIDED_FOLDS, RunConfig, extra_rows
 
-SEARCHES = {"genetic": ("accuracy",), "nsga2": ("accuracy", "active")}
-"""Searches of the papers, with the objectives they are run with."""
+SEARCHES = {"guided": ("calibrated_loss", "active"), "genetic": ("accuracy",), "nsga2": ("accuracy", "active")}
+"""Searches, ours and those of the papers, with the objectives they are run with."""
+
+SEARCH_FOLDS = {"guided": GUIDED_FOLDS}
+"""Inner folds that fitness is averaged over, where it is not one validation part."""
 
 _FIRST_TRAINING_SEED = 5_000
 """Retrainings use seeds that no search used."""
@@ -57,6 +61,15 @@ class Ground:
         parts = partition(features.divisions, features.y, protocol=config.protocol, held_out=config.held_out, seed=seed)
         encoding = parse_encoding(config.encoding, Head(*config.head), width=features.width, classes=features.classes)
         return cls(features, config, seed, parts, encoding)
+
+    def search_folds(self, folds: int) -> tuple[Fold, ...]:
+        """What fitness is averaged over: the search's part, or inner folds of all that are not test rows."""
+        if folds == 1 or self.parts.protocol == "paper":
+            return self.parts.search
+        config = self.config
+        return partition(
+            self.features.divisions, self.features.y, folds=folds, held_out=config.held_out, seed=self.seed
+        ).search
 
     def data(self, fold: Fold) -> SelectionData:
         """A fold as baselines take it."""
@@ -90,10 +103,46 @@ class Ground:
         ]
         return accuracies, [t.heads[0][0] for t in trained]
 
+    def detection(self, head: CompactHead) -> float | None:
+        """AUROC of telling outliers from the test rows with a trained head; None without out-of-distribution rows."""
+        report = self.parts.report[:1]
+        extra = extra_rows(self.features, report, "report", protocol=self.config.protocol, seed=self.seed)
+        if "ood" not in extra:
+            return None
+        X, y = self.features.X, self.features.y
+        train, test = report[0].train, report[0].evaluate
+        detector = fit_detector(self.config.ood_score, head, X[train], y[train])
+        return float(auroc(detector.score(X[test])[None], detector.score(extra["ood"][0])[None])[0])
+
     def accuracies(self, heads: Sequence[CompactHead], rows: IntArray) -> list[float]:
         """Accuracy of trained heads on some rows."""
         X: Float32Array = np.ascontiguousarray(self.features.X[rows])
         return [accuracy_score(head_logits(head, X), self.features.y[rows]) for head in heads]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A search with a part changed.
+
+    Attributes:
+        method: name of the search.
+        options: settings of the algorithm.
+        folds: inner folds that fitness is averaged over; 1 for one validation part.
+        corrected: whether values are corrected for what the guide has seen.
+    """
+
+    method: str
+    options: SearchOptions
+    folds: int = 1
+    corrected: bool = False
+
+    @classmethod
+    def of(cls, method: str, config: RunConfig) -> Variant:
+        """A search as it is by default."""
+        guided, shared = method == "guided", config.search
+        # One configuration serves all searches of a comparison; this one has no use for the others' settings.
+        options = SearchOptions(prior=shared.prior, recombination=shared.recombination) if guided else shared
+        return cls(method, options, SEARCH_FOLDS.get(method, 1), guided)
 
 
 def compete(features: Features, config: RunConfig, arguments: Mapping[str, Any]) -> list[Row]:
@@ -111,7 +160,7 @@ def compete(features: Features, config: RunConfig, arguments: Mapping[str, Any])
     ground = Ground.of(features, config, int(arguments["seed"]))
     method, shares = str(arguments["method"]), [float(share) for share in arguments["shares"]]
     if method in SEARCHES:
-        found = _searched(ground, method, shares, int(arguments["evaluations"]))
+        found = searched(ground, Variant.of(method, config), shares, int(arguments["evaluations"]))
     elif get_baseline(method).kind == "mask":
         found = _masked(ground, method, shares)
     else:
@@ -158,14 +207,16 @@ def _modelled(ground: Ground, method: str, shares: Sequence[float]) -> list[Row]
     ]
 
 
-def _searched(ground: Ground, method: str, shares: Sequence[float], evaluations: int) -> list[Row]:
+def searched(ground: Ground, variant: Variant, shares: Sequence[float], evaluations: int) -> list[Row]:
     """A search, and for each share the member with the best fitness among those within it."""
+    method = variant.method
     started = time.perf_counter()
-    genomes, values = history(ground, method, evaluations)
+    genomes, values = history(ground, variant, evaluations)
     seconds = time.perf_counter() - started
     active = genomes.sum(axis=1)
     rows: list[Row] = []
-    chosen = [best_within(values[:, 0], active, count) for count in ground.counts(shares)]
+    fitness = values[:, 0] if get_objectives(SEARCHES[method])[0].maximize else -values[:, 0]
+    chosen = [best_within(fitness, active, count) for count in ground.counts(shares)]
     members = sorted({index for index in chosen if index is not None})
     if not members:
         return rows
@@ -179,21 +230,21 @@ def _searched(ground: Ground, method: str, shares: Sequence[float], evaluations:
     return rows
 
 
-def history(ground: Ground, method: str, evaluations: int) -> tuple[BoolArray, FloatArray]:
+def history(ground: Ground, variant: Variant, evaluations: int) -> tuple[BoolArray, FloatArray]:
     """Genomes `[E, L]` and values `[E, M]` of the evaluations of a search, those that failed left out."""
-    genomes, values = evaluated(ground, method, SEARCHES[method], evaluations)
+    genomes, values = evaluated(ground, variant, SEARCHES[variant.method], evaluations)
     complete = np.isfinite(values).all(axis=1)
     return genomes[complete], values[complete]
 
 
 def evaluated(
-    ground: Ground, algorithm: str, objectives: Sequence[str], evaluations: int
+    ground: Ground, variant: Variant, objectives: Sequence[str], evaluations: int
 ) -> tuple[BoolArray, FloatArray]:
     """All evaluations of a search.
 
     Args:
         ground: rows, head and settings; its seed is that of search and training.
-        algorithm: name of the search.
+        variant: the search, and how its fitness is measured.
         objectives: names of what is searched for.
         evaluations: budget.
 
@@ -203,16 +254,36 @@ def evaluated(
     Raises:
         EvoPruneError: every evaluation failed.
     """
-    recipe = ground.config.recipe
-    data = TrainingSet(ground.features.X, ground.features.y, ground.features.classes, ground.parts.search)
-    problem = Problem(data, ground.encoding, recipe, get_objectives(objectives), seed=ground.seed * 10_000)
+    recipe, features = ground.config.recipe, ground.features
+    folds = ground.search_folds(variant.folds)
+    extra = extra_rows(features, folds, "search", protocol=ground.config.protocol, seed=ground.seed)
+    data = TrainingSet(features.X, features.y, features.classes, folds, extra)
+    problem = Problem(
+        data,
+        ground.encoding,
+        recipe,
+        get_objectives(objectives),
+        seed=ground.seed * 10_000,
+        ood_score=ground.config.ood_score,
+    )
+    guide = guide_for(data, ground.encoding, recipe.precision, ground.seed) if variant.method == "guided" else None
+    evaluate: Evaluate = problem.evaluate
+    if guide is not None and variant.corrected and len(folds) > 1:
+        evaluate = CorrectedProblem(problem, measured_correction(problem, guide, ground.seed)).evaluate
     length = ground.encoding.length
-    found = create(algorithm, length=length, maximize=problem.maximize, seed=ground.seed, options=ground.config.search)
+    found = create(
+        variant.method,
+        length=length,
+        maximize=problem.maximize,
+        seed=ground.seed,
+        options=variant.options,
+        guide=guide,
+    )
     with closing(Store(None, StudyKey(length, tuple(objectives), ""), recipe=recipe.name)) as store:
-        search(found, problem.evaluate, store, budget=evaluations, batch=_BATCH)
+        search(found, evaluate, store, budget=evaluations, batch=_BATCH)
         stored = store.evaluations()
     if not any(e.state == "complete" for e in stored):
-        raise ConfigError(f"every evaluation of search {algorithm!r} failed; check the recipe's learning rate")
+        raise ConfigError(f"every evaluation of search {variant.method!r} failed; check the recipe's learning rate")
     return np.stack([e.genome for e in stored]), np.stack([e.values for e in stored])
 
 
@@ -234,5 +305,7 @@ def _row(
         "parameters": head.parameters,
         "validation_accuracy": validation,
         "test_accuracy": test,
+        "features_read": int(np.abs(head.matrices[0]).any(axis=1).sum()),
+        **({} if (detected := ground.detection(head)) is None else {"test_auroc": detected}),
         "seconds": round(seconds, 3),
     }

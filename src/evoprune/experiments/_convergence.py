@@ -20,7 +20,7 @@ from evoprune.features import Features
 from evoprune.report import best_so_far, write_run_convergence
 from evoprune.workflow import RunConfig
 
-_OBJECTIVES = {**SEARCHES, "random": ("accuracy",)}
+_OBJECTIVES = {"genetic": SEARCHES["genetic"], "nsga2": SEARCHES["nsga2"], "random": ("accuracy",)}
 """Searches, with the objectives they are run with; accuracy is the first of each."""
 
 _TITLES = {

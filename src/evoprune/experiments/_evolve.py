@@ -9,7 +9,7 @@ import numpy as np
 
 from evoprune._types import BoolArray, FloatArray
 from evoprune.errors import ConfigError
-from evoprune.experiments._contest import Ground, evaluated
+from evoprune.experiments._contest import Ground, Variant, evaluated
 from evoprune.experiments._tasks import Row
 from evoprune.search import best_index
 
@@ -43,7 +43,7 @@ def evolve(
     Raises:
         EvoPruneError: every evaluation failed.
     """
-    genomes, values = evaluated(ground, algorithm, objectives, evaluations)
+    genomes, values = evaluated(ground, Variant(algorithm, ground.config.search), objectives, evaluations)
     best = best_index(genomes, values[:, :1], (True,))
     if best is None:
         raise ConfigError(f"search {algorithm!r} has no best genome; check the recipe's learning rate")

@@ -5,12 +5,16 @@ from __future__ import annotations
 import difflib
 
 from evoprune.errors import ConfigError
+from evoprune.experiments._ensembles import Ensembles
 from evoprune.experiments._experiment import Experiment
 from evoprune.experiments._extractors import Extractors
+from evoprune.experiments._guided import Guided
 from evoprune.experiments._paper import PARTS, Paper
 from evoprune.experiments._sparsity import Sparsity
 
-EXPERIMENTS: dict[str, Experiment] = {e.name: e for e in (Sparsity(), *PARTS, Extractors(), Paper())}
+EXPERIMENTS: dict[str, Experiment] = {
+    e.name: e for e in (Sparsity(), *PARTS, Extractors(), Ensembles(), Guided(), Paper())
+}
 """The experiments that there are."""
 
 

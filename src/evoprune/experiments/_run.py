@@ -22,7 +22,7 @@ from evoprune.experiments._tasks import Progress, Row, Task, run_tasks
 from evoprune.features import Features
 from evoprune.workflow import EXPERIMENT, RunConfig, require_room
 
-_NOT_IDENTITY = {"seeds", "methods", "shares", "encodings", "classes"}
+_NOT_IDENTITY = {"seeds", "methods", "shares", "encodings", "classes", "evaluations"}
 """Settings that only add or leave out tasks."""
 
 

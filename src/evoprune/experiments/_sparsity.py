@@ -42,7 +42,7 @@ class Sparsity:
                     "method": method,
                     "seed": seed,
                     "shares": [1.0] if method in _ALWAYS_DENSE else list(settings.shares),
-                    "evaluations": settings.evaluations,
+                    **({"evaluations": settings.evaluations} if method in SEARCHES else {}),
                 },
             )
             for dataset, config in configs.items()
@@ -102,7 +102,7 @@ def methods_of(encoding: str, wanted: Sequence[str] | None) -> list[str]:
 
 def titled(method: str) -> str:
     """What tables and figures call a method."""
-    return {"genetic": "genetic algorithm (published)", "nsga2": "NSGA-II (published)"}.get(
+    return {"guided": "guided search", "genetic": "genetic algorithm (published)", "nsga2": "NSGA-II (published)"}.get(
         method, BASELINES[method].title if method in BASELINES else method
     )
 

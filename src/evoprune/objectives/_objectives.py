@@ -11,6 +11,7 @@ from evoprune.errors import ConfigError
 from evoprune.objectives._classification import (
     accuracy_score,
     balanced_accuracy_score,
+    calibrated_cross_entropy,
     calibration_error,
     cross_entropy,
     f1_score,
@@ -47,6 +48,14 @@ OBJECTIVES = {
     for objective in (
         Objective("accuracy", "accuracy", True, 0.0, 1.0, lambda c: mean_over_folds(c, accuracy_score)),
         Objective("loss", "cross entropy", False, 0.0, np.inf, lambda c: mean_over_folds(c, cross_entropy)),
+        Objective(
+            "calibrated_loss",
+            "calibrated cross entropy",
+            False,
+            0.0,
+            np.inf,
+            lambda c: mean_over_folds(c, calibrated_cross_entropy),
+        ),
         Objective("f1", "macro F1", True, 0.0, 1.0, lambda c: mean_over_folds(c, f1_score)),
         Objective(
             "balanced_accuracy",

@@ -14,6 +14,8 @@ from evoprune.search._conditions import Condition, parse_conditions, satisfying
 from evoprune.search._create import ALGORITHMS, create
 from evoprune.search._front import non_dominated
 from evoprune.search._genetic import GeneticAlgorithm
+from evoprune.search._guide import Guide
+from evoprune.search._guided import GuidedSearch
 from evoprune.search._hypervolume import hypervolume, hypervolume_trace
 from evoprune.search._initial import InitialDensity
 from evoprune.search._merge import merge_fronts
@@ -26,6 +28,8 @@ __all__ = [
     "Algorithm",
     "Condition",
     "GeneticAlgorithm",
+    "Guide",
+    "GuidedSearch",
     "InitialDensity",
     "RandomSearch",
     "SearchOptions",

@@ -9,6 +9,8 @@ from difflib import get_close_matches
 from evoprune.errors import ConfigError
 from evoprune.search._base import Algorithm
 from evoprune.search._genetic import GeneticAlgorithm
+from evoprune.search._guide import Guide
+from evoprune.search._guided import GuidedSearch
 from evoprune.search._options import PUBLISHED, SearchOptions
 from evoprune.search._random import RandomSearch
 
@@ -41,6 +43,7 @@ class _Entry:
 
 _SAMPLING = frozenset({"population", "initial_density"})
 _ENTRIES = {
+    "guided": _Entry(GuidedSearch, frozenset({"prior", "recombination"})),
     "genetic": _Entry(GeneticAlgorithm, _SAMPLING | {"selection", "crossover", "mutation_probability"}),
     "nsga2": _Entry(_nsga2, _SAMPLING | {"offspring"}),
     "nsga3": _Entry(_nsga3, _SAMPLING | {"offspring"}),
@@ -59,15 +62,18 @@ def create(
     maximize: tuple[bool, ...],
     seed: int = 0,
     options: SearchOptions = PUBLISHED,
+    guide: Guide | None = None,
 ) -> Algorithm:
     """Make a search algorithm by its name.
 
     Args:
-        name: `genetic` (one objective), `nsga2`, `nsga3`, `spea2` (two or more) or `random` (any number).
+        name: `guided` or `random` (any number of objectives), `genetic` (one), or `nsga2`, `nsga3`, `spea2`
+            (two or more).
         length: L, the number of bits of a genome.
         maximize: the directions of the M objectives, True where larger is better.
         seed: of all random draws.
         options: settings; an option that the algorithm does not use must have its default.
+        guide: what `guided` goes by besides evaluations; the others take none.
 
     Raises:
         ConfigError: the name is unknown, the algorithm does not take so many objectives, an
@@ -82,4 +88,8 @@ def create(
         value = getattr(options, option)
         if option not in entry.options and value != getattr(PUBLISHED, option):
             raise ConfigError(f"{option}={value!r} has no effect in search '{name}'; leave it out")
+    if name == "guided":
+        return GuidedSearch(length, maximize, seed, options, guide)
+    if guide is not None:
+        raise ConfigError(f"a guide has no effect in search '{name}'; leave it out, or choose search 'guided'")
     return entry.build(length, maximize, seed, options)

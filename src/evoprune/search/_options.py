@@ -21,6 +21,8 @@ class SearchOptions(BaseModel):
         crossover: how two children come from two parents (`genetic`).
         mutation_probability: probability that a pair of children is mutated (`genetic`).
         offspring: number of children a step (`nsga2`, `nsga3`, `spea2`).
+        prior: start from what trained gates say of the bits (`guided`).
+        recombination: let trained gates choose children out of their parents (`guided`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +33,8 @@ class SearchOptions(BaseModel):
     crossover: Literal["uniform", "one-point"] = "uniform"
     mutation_probability: float = Field(default=0.07, ge=0.0, le=1.0)
     offspring: int = Field(default=2, ge=1)
+    prior: bool = True
+    recombination: bool = True
 
     @field_validator("initial_density")
     @classmethod

@@ -79,8 +79,9 @@ def search(
     batch: int,
     callbacks: tuple[Callback, ...] = (),
     should_stop: Callable[[], bool] = lambda: False,
+    seconds: float | None = None,
 ) -> None:
-    """Search until `budget` distinct genomes have been evaluated in all.
+    """Search until `budget` distinct genomes have been evaluated in all, or the time is up.
 
     Known genomes are looked up, with all their objectives, and do not count. A resumed
     search replays the stored evaluations through a fresh algorithm in the same way, so
@@ -94,6 +95,7 @@ def search(
         batch: genomes that are evaluated and committed at a time.
         callbacks: told at the start and after each committed batch.
         should_stop: asked before each batch.
+        seconds: time after which no further batch is begun; one is evaluated in any case.
 
     Raises:
         Interrupted: `should_stop` said so.
@@ -107,6 +109,8 @@ def search(
         new = _unknown(genomes, store)
         within = new[: budget - len(store)]
         for start in range(0, len(within), batch):
+            if seconds is not None and len(store) > at_start and time.perf_counter() - started >= seconds:
+                return
             if should_stop():
                 raise Interrupted(f"stopped after {len(store)} of {budget} evaluations; all of them are stored")
             chunk = within[start : start + batch]

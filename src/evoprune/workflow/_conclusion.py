@@ -219,7 +219,7 @@ def reference_point(objectives: Sequence[Objective], classes: int, dense: FloatA
         worst = objective.lower if objective.maximize else objective.upper
         if np.isfinite(worst):
             reference[index] = worst
-        elif objective.name == "loss":
+        elif objective.name in ("loss", "calibrated_loss"):
             reference[index] = np.log(classes)
         elif objective.name in ("parameters", "flops"):
             reference[index] = dense[index]

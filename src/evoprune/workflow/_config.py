@@ -16,7 +16,7 @@ from evoprune.search import SearchOptions
 from evoprune.training import FAST, Recipe
 from evoprune.workflow._toml import problems, read_toml
 
-_NOT_IDENTITY = {"evaluations", "batch", "report_seeds"}
+_NOT_IDENTITY = {"evaluations", "seconds", "batch", "report_seeds"}
 """Settings that may change when a run is continued: they do not change any evaluation."""
 
 
@@ -47,6 +47,8 @@ class RunConfig(BaseModel):
         split_seed: of splits, where it is not `seed`: several runs then share their splits.
         report_seeds: number of trainings behind each figure of the result table.
         evaluations: total number of evaluations.
+        seconds: of searching, after which it ends with what it has; None for no limit. A search that ended so
+            is kept as one of as many evaluations as it had, and can be repeated exactly.
         batch: candidates trained and committed at a time.
     """
 
@@ -75,6 +77,7 @@ class RunConfig(BaseModel):
     split_seed: int | None = Field(default=None, ge=0, le=100_000)
     report_seeds: int = Field(default=5, ge=1, le=1000)
     evaluations: int = Field(default=200, ge=1)
+    seconds: float | None = Field(default=None, gt=0)
     batch: int = Field(default=10, ge=1)
 
     @field_validator("data", "backbone", "weights")

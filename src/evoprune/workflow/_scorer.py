@@ -83,6 +83,15 @@ class Scorer:
             for row, solution in enumerate(solutions)
         ]
 
+    @property
+    def report(self) -> Problem:
+        """The problem on the test part; under the `paper` protocol that of the search."""
+        return self._report
+
+    def training_seeds(self, count: int) -> range:
+        """The first `count` training seeds of the report; no search uses them."""
+        return range(self._seeds.start, self._seeds.start + count)
+
     def trainings(self, solutions: int) -> int:
         """Number of trainings that measuring so many solutions takes."""
         folds = len(self.partition.search) + (0 if self._report is self.problem else len(self.partition.report))

@@ -11,21 +11,29 @@ from evoprune._types import BoolArray
 from evoprune.data import Protocol, partition
 from evoprune.errors import ConfigError, StorageError
 from evoprune.features import Features
+from evoprune.guidance import CorrectedProblem, guide_for, measured_correction
 from evoprune.heads import Head, default_head, parse_encoding
 from evoprune.model import Model
 from evoprune.objectives import get_objectives
 from evoprune.problem import Problem
-from evoprune.search import Algorithm, SearchOptions, create
-from evoprune.study import Callback, Store, StudyKey, search
+from evoprune.search import Algorithm, Guide, SearchOptions, create
+from evoprune.study import Callback, Evaluate, Store, StudyKey, search
 from evoprune.training import Recipe, TrainingSet, get_recipe, resolve_device
 from evoprune.workflow._conclusion import Conclusion, data_digest
 from evoprune.workflow._config import RunConfig, make_config
 from evoprune.workflow._extras import extra_rows
+from evoprune.workflow._remembered_guide import RememberedGuide, remembered_correction
 from evoprune.workflow._result import Result
 from evoprune.workflow._run_folder import RunFolder
 from evoprune.workflow._scorer import SEEDS_A_RUN, Scorer
 
 logger = logging.getLogger(__name__)
+
+GUIDED_FOLDS = 3
+"""Inner folds that fitness is averaged over in a guided search, unless told otherwise."""
+
+UNLIMITED = 1_000_000
+"""Evaluations of a search that is limited in time alone."""
 
 
 class Study:
@@ -142,6 +150,7 @@ class Study:
         self,
         evaluations: int | None = None,
         *,
+        seconds: float | None = None,
         callbacks: Sequence[Callback] = (),
         should_stop: Callable[[], bool] = lambda: False,
         on_report: Callable[[int, int], None] | None = None,
@@ -152,6 +161,7 @@ class Study:
 
         Args:
             evaluations: the total, those of earlier sessions included; 200 by default, as published.
+            seconds: of searching, after which it ends with what it has; without `evaluations` the only limit.
             callbacks: told at the start and after each committed batch.
             should_stop: asked before each batch.
             on_report: called with the trainings done and to do for the report, after the search.
@@ -161,8 +171,9 @@ class Study:
             ConfigError: the folder holds a run with other settings.
             StorageError: the folder is in use, damaged, or cannot be written to.
         """
-        if evaluations is not None:
-            self.config = make_config(**{**dict(self.config), "evaluations": evaluations})
+        if evaluations is not None or seconds is not None:
+            limits = {"evaluations": evaluations or UNLIMITED, "seconds": seconds}
+            self.config = make_config(**{**dict(self.config), **limits})
         if self.folder is None:
             return self.run_locked(callbacks=callbacks, should_stop=should_stop, on_report=on_report)
         with self.folder.locked():
@@ -186,15 +197,18 @@ class Study:
                 self.config.evaluations,
                 self.partition.description,
             )
+            guide = self._guide(store)
             search(
-                self._new_algorithm(),
-                self.problem.evaluate,
+                self._new_algorithm(guide),
+                self._evaluate(store, guide),
                 store,
                 budget=self.config.evaluations,
                 batch=self.config.batch,
                 callbacks=tuple(callbacks),
                 should_stop=should_stop,
+                seconds=self.config.seconds,
             )
+            self._keep_length(len(store))
             return self.conclusion.draw(store, on_report)
         finally:
             store.close()
@@ -208,13 +222,37 @@ class Study:
             recipe=self.config.recipe.name,
         )
 
-    def _new_algorithm(self) -> Algorithm:
+    def _keep_length(self, evaluations: int) -> None:
+        """After a search that was limited in time: it is from now on one of so many evaluations."""
+        if self.config.seconds is None:
+            return
+        self.config = make_config(**{**dict(self.config), "evaluations": evaluations, "seconds": None})
+        if self.folder is not None:
+            self.folder.claim(self.config)
+
+    def _guide(self, store: Store) -> RememberedGuide | None:
+        """What a guided search goes by, its answers kept in the store."""
+        if self.config.algorithm != "guided":
+            return None
+        guide = guide_for(self.problem.data, self.encoding, self.config.recipe.precision, self.config.seed)
+        return None if guide is None else RememberedGuide(guide, store)
+
+    def _evaluate(self, store: Store, guide: RememberedGuide | None) -> Evaluate:
+        """What measures genomes: corrected where the guide has seen the rows that fitness is measured on."""
+        if guide is None or len(self.problem.data.folds) == 1:
+            return self.problem.evaluate
+        seed = self.config.seed
+        correction = remembered_correction(store, lambda: measured_correction(self.problem, guide, seed))
+        return CorrectedProblem(self.problem, correction).evaluate
+
+    def _new_algorithm(self, guide: Guide | None = None) -> Algorithm:
         return create(
             self.config.algorithm,
             length=self.encoding.length,
             maximize=self.problem.maximize,
             seed=self.config.seed,
             options=self.config.search,
+            guide=guide,
         )
 
     def select(self, number: int, by: str, on_report: Callable[[int, int], None] | None = None) -> Result:

@@ -1,0 +1,223 @@
+"""Guided search against every opponent, on test parts that nothing was chosen with.
+
+    python benchmarks/search.py --features A.npz --features B.npz [--ood C.npz ..] [--seeds 5] [--json OUT]
+
+Budgeted accuracy (BA): for each budget of 1, 2, 5, 10, 15, 25, 50 and 100 % of the features, the
+member that validation picks among those that read at most so many; mean of their test accuracies.
+A method without a member within a budget is compared on the budgets that it has.
+
+Everything is computed by `evoprune experiment sparsity` and `evoprune experiment guided` in folders
+of their own, kept and continued there. Three objectives: hypervolume of (test accuracy, active
+share, OOD AUROC of held-out images) over (chance, 1, 0.5).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evoprune.analysis import compare_all
+from evoprune.baselines import BASELINES
+from evoprune.experiments import SEARCHES, Settings, get_experiment, run_experiment
+from evoprune.objectives import get_objectives
+from evoprune.search import hypervolume
+from evoprune.training import get_recipe
+from evoprune.workflow import load_features, make_config
+
+FILTERS = ("anova", "mutual_info", "forest", "gates", "magnitude")
+STRONGEST = "gates_iterative"
+LOWER_IS_BETTER = {method for method, names in SEARCHES.items() if not get_objectives(names)[0].maximize}
+"""Searches whose fitness is a loss."""
+
+Rows = list[dict[str, str]]
+
+
+def read(path: Path) -> Rows:
+    """A tidy table."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def picks(rows: Rows, width: int, shares: Sequence[float]) -> np.ndarray:
+    """Test accuracy of what validation picks within each share, NaN where nothing is so small.
+
+    A search picks by its own fitness, in the direction of its first objective.
+    """
+    read_features = np.array([int(row["features_read"]) for row in rows])
+    # The guided search's fitness is a loss, all others' an accuracy.
+    signs = [-1 if row["method"] == "guided" else 1 for row in rows]
+    fitness = [s * float(row.get("fitness") or row["validation_accuracy"]) for s, row in zip(signs, rows, strict=True)]
+    test = [float(row["test_accuracy"]) for row in rows]
+    found = np.full(len(shares), np.nan)
+    for number, share in enumerate(shares):
+        within = np.flatnonzero(read_features <= max(1, round(share * width)))
+        if len(within):
+            order = np.lexsort((read_features[within], -np.array(fitness)[within]))
+            found[number] = test[within[order[0]]]
+    return found
+
+
+def main() -> int:
+    """Compute what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--features", type=Path, action="append", required=True, help="feature file; repeatable")
+    parser.add_argument("--ood", type=Path, action="append", default=[], help="out-of-distribution feature file")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--part-seeds", type=int, default=None, help="seeds of the ablation [default: as --seeds]")
+    parser.add_argument("--evaluations", type=int, default=300)
+    parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument("--output", type=Path, default=Path("runs/search"))
+    parser.add_argument("--json", type=Path, default=None)
+    args = parser.parse_args()
+
+    sources = [path.resolve() for path in args.features]
+    configs = {
+        source.stem: make_config(
+            data=str(source),
+            kind="features",
+            recipe=get_recipe("fast"),
+            ood=[str(other) for path in args.ood if (other := path.resolve()) != source],
+        )
+        for source in sources
+    }
+    features = {name: load_features(config) for name, config in configs.items()}
+    settings = Settings(seeds=args.seeds, evaluations=args.evaluations)
+    for name in ("sparsity", "guided"):
+        print(f"{name} ..", file=sys.stderr, flush=True)
+        wanted = (
+            settings if name == "sparsity" else Settings(args.part_seeds or args.seeds, evaluations=args.evaluations)
+        )
+        run_experiment(get_experiment(name), configs, features, wanted, args.output / name, workers=args.workers)
+    rows = read(args.output / "sparsity" / "sparsity.csv")
+    extra = read(args.output / "guided" / "guided.csv")
+    found = figures(
+        rows,
+        extra,
+        {name: f.width for name, f in features.items()},
+        {n: f.classes for n, f in features.items()},
+        settings,
+    )
+    print(table(found))
+    print((args.output / "guided" / "guided.md").read_text(encoding="utf-8"))
+    if args.json is not None:
+        args.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def figures(
+    rows: Rows, extra: Rows, widths: dict[str, int], classes: dict[str, int], settings: Settings
+) -> dict[str, Any]:
+    """All figures of the table, in points (hundredths) where they are accuracies."""
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    picked = {
+        method: np.stack(
+            [
+                [
+                    picks(
+                        [r for r in rows if (r["dataset"], r["method"], r["seed"]) == (d, method, str(s))],
+                        w,
+                        settings.shares,
+                    )
+                    for s in range(settings.seeds)
+                ]
+                for d, w in widths.items()
+            ]
+        )
+        for method in methods
+    }
+    ours = picked["guided"]
+    against = {}
+    for method in methods:
+        if method in ("guided", "dense", "dense_dropout"):
+            continue
+        gaps = 100 * np.nanmean(ours - picked[method], axis=2)
+        by_set = gaps.mean(axis=1)
+        against[method] = {
+            "mean": float(gaps.mean()),
+            "sets": dict(zip(widths, map(float, by_set), strict=True)),
+            "budgets": int(np.isfinite(picked[method]).all(axis=(0, 1)).sum()),
+        }
+    whole = [m for m in methods if m not in ("dense", "dense_dropout") and np.isfinite(picked[m]).all()]
+    tests = compare_all({m: picked[m].mean(axis=2).ravel() for m in whole}, "guided")
+    for test in tests:
+        against[test.other]["p"] = float(test.adjusted)
+    dense = picked["dense"][:, :, -1]
+    single = 100 * (ours[:, :, -1] - dense)
+    smallest = {}
+    for index, name in enumerate(widths):
+        means, goal = ours[index].mean(axis=0), dense[index].mean() - 0.005
+        smallest[name] = next((s for s, m in zip(settings.shares, means, strict=True) if m >= goal), None)
+    return {
+        "budgeted_accuracy": {m: [100 * float(v) for v in np.nanmean(picked[m], axis=(1, 2))] for m in methods},
+        "against": against,
+        "smallest_share": smallest,
+        "single_minus_dense": {
+            "mean": float(single.mean()),
+            "sets": dict(zip(widths, map(float, single.mean(axis=1)), strict=True)),
+        },
+        "hypervolume": volumes(rows, extra, widths, classes, settings.seeds),
+        "reach": {r["dataset"]: r["guided_evaluations"] or None for r in extra if r["kind"] == "reach"},
+    }
+
+
+def volumes(
+    rows: Rows, extra: Rows, widths: dict[str, int], classes: dict[str, int], seeds: int
+) -> dict[str, dict[str, float]]:
+    """Held-out hypervolume of guided fronts and of all opponents' models together, means over seeds."""
+    found: dict[str, dict[str, float]] = {}
+    for name, width in widths.items():
+        reference = np.array([1 / classes[name], 1.0, 0.5])
+        ours, theirs = [], []
+        for seed in map(str, range(seeds)):
+            front = [r for r in extra if (r["kind"], r["dataset"], r["seed"]) == ("front", name, seed)]
+            others = [
+                r
+                for r in rows
+                if (r["dataset"], r["seed"]) == (name, seed) and r["method"] != "guided" and r.get("test_auroc")
+            ]
+            if not front or not others:
+                continue
+            points = [[float(r["test_accuracy"]), float(r["active_share"]), float(r["test_auroc"])] for r in front]
+            ours.append(hypervolume(np.array(points), (True, False, True), reference))
+            points = [
+                [float(r["test_accuracy"]), int(r["features_read"]) / width, float(r["test_auroc"])] for r in others
+            ]
+            theirs.append(hypervolume(np.array(points), (True, False, True), reference))
+        if ours:
+            found[name] = {
+                "guided": float(np.mean(ours)),
+                "opponents": float(np.mean(theirs)),
+                "gain": float(np.mean(ours) / np.mean(theirs) - 1),
+            }
+    return found
+
+
+def table(found: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    against = found["against"]
+    sets = list(next(iter(against.values()))["sets"])
+    lines = [
+        f"| BA, guided minus | mean | {' | '.join(sets)} | budgets | p (Holm) |",
+        f"|---|---:|{'---:|' * len(sets)}---:|---:|",
+    ]
+    for method, gap in sorted(against.items(), key=lambda item: item[1]["mean"]):
+        title = BASELINES[method].title if method in BASELINES else f"{method} (published)"
+        mark = " *" if method in FILTERS else " **" if method == STRONGEST else ""
+        p = f"{gap['p']:.3f}" if "p" in gap else "-"
+        by_set = " | ".join(f"{gap['sets'][name]:+.2f}" for name in sets)
+        lines.append(f"| {title}{mark} | {gap['mean']:+.2f} | {by_set} | {gap['budgets']} | {p} |")
+    lines += ["", "* filter, ** iterative gated elimination; points, means over seeds.", ""]
+    for key in ("smallest_share", "single_minus_dense", "hypervolume", "reach"):
+        lines.append(f"{key}: {json.dumps(found[key])}")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
