@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
-	$(BIN)/evoprune run digits --backbone tiny --encoding first --head 512 --output runs/demo
+	$(BIN)/evoprune run digits --backbone tiny --output runs/demo
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal

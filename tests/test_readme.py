@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = typer.main.get_command(app)
 
 SMALLER = {
-    "run": ["--epochs", "2", "--report-seeds", "2", "--population", "4"],
+    "run": ["--epochs", "2", "--report-seeds", "2"],
     "legacy": ["--epochs", "2"],
     "experiment": ["--epochs", "2", "-n", "6", "--workers", "2"],
 }

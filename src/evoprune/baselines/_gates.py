@@ -60,7 +60,7 @@ def _train_gates(
     structure = encoding.decode(left)
     generator = torch.Generator().manual_seed(int(np.random.default_rng(seed).integers(2**62)))
     gated = pruned_layers(encoding)
-    network = initial_network(data.head.shapes(data.width, data.classes), structure, gated, generator)
+    network = initial_network(data.head.shapes(data.width, data.classes), structure, gated, data.recipe, generator)
     rows = inputs[:, torch.from_numpy(np.flatnonzero(structure.inputs))]
     _descend(network, rows, torch.from_numpy(data.y), structure, data.recipe, generator)
     return np.concatenate([network.gates[layer].detach().abs().numpy() for layer in gated]).astype(np.float64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -36,8 +37,12 @@ class Dropout:
         rate = self.rates[layer]
         if not rate:
             return values
-        keep = torch.rand(values.shape, generator=self.generator) >= rate
-        return values * keep / (1 - rate)
+        return values * (self._uniform(values.shape) >= rate * 2**16 - 2**15) / (1 - rate)
+
+    def _uniform(self, shape: torch.Size) -> Tensor:
+        """Uniform 16-bit numbers: four from each draw, for the draws would cost as much as a product."""
+        draws = torch.empty(-(-shape.numel() // 4), dtype=torch.int64).random_(-(2**63), None, generator=self.generator)
+        return draws.view(torch.int16)[: shape.numel()].view(shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +53,13 @@ class Network:
         matrices: `[d, h]`, .., `[h, C]`.
         bias: of the output layer `[C]`.
         gates: factors of the units of some layers, one array `[units]` each, by layer number.
+        precision: of the products of hidden layers, as in a recipe.
     """
 
     matrices: tuple[Tensor, ...]
     bias: Tensor
     gates: Mapping[int, Tensor] = field(default_factory=dict)
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def forward(self, batch: Tensor, dropout: Dropout | None = None) -> tuple[Tensor, list[Tensor]]:
         """Logits `[B, C]` of inputs `[B, d]`, and the activations `[B, units]` of every layer before them."""
@@ -62,12 +69,21 @@ class Network:
             values = values if dropout is None else dropout(layer, values)
             values = values * self.gates[layer] if layer in self.gates else values
             activations.append(values)
-            batch = values @ matrix
+            batch = self._product(layer, values, matrix)
         return batch + self.bias, activations
+
+    def _product(self, layer: int, values: Tensor, matrix: Tensor) -> Tensor:
+        if self.precision == "float32" or layer == len(self.matrices) - 1:
+            return values @ matrix
+        return (values.bfloat16() @ matrix.bfloat16()).float()
 
 
 def initial_network(
-    full: Sequence[tuple[int, int]], structure: Structure, gated: Sequence[int], generator: torch.Generator
+    full: Sequence[tuple[int, int]],
+    structure: Structure,
+    gated: Sequence[int],
+    recipe: Recipe,
+    generator: torch.Generator,
 ) -> Network:
     """A network to be trained: Glorot-uniform weights at the scale of the full head, gates of 1.
 
@@ -75,6 +91,7 @@ def initial_network(
         full: shapes of the full head's matrices.
         structure: what is on; no single connections.
         gated: numbers of the layers whose units have gates.
+        recipe: whose precision the products have.
         generator: of the weights.
     """
     classes = full[-1][1]
@@ -85,13 +102,13 @@ def initial_network(
         drawn = torch.rand(units[layer], units[layer + 1], generator=generator)
         matrices.append(((2 * drawn - 1) * limit).requires_grad_())
     gates = {layer: torch.ones(units[layer], requires_grad=True) for layer in gated}
-    return Network(tuple(matrices), torch.zeros(classes, requires_grad=True), gates)
+    return Network(tuple(matrices), torch.zeros(classes, requires_grad=True), gates, recipe.precision)
 
 
-def trainable(matrices: Sequence[Float32Array], bias: Float32Array) -> Network:
-    """A network that goes on from given weights."""
+def trainable(matrices: Sequence[Float32Array], bias: Float32Array, recipe: Recipe) -> Network:
+    """A network that goes on from given weights, in a recipe's precision."""
     tensors = [torch.from_numpy(np.array(m, dtype=np.float32)).requires_grad_() for m in (*matrices, bias)]
-    return Network(tuple(tensors[:-1]), tensors[-1])
+    return Network(tuple(tensors[:-1]), tensors[-1], precision=recipe.precision)
 
 
 def recipe_dropout(recipe: Recipe, structure: Structure, generator: torch.Generator) -> Dropout:

@@ -66,7 +66,7 @@ def decay(
     """
     generator = torch.Generator().manual_seed(int(np.random.default_rng([seed, count]).integers(2**62)))
     recipe, final = data.recipe, 1 - count / encoding.length
-    network = trainable(weights.matrices, weights.bias)
+    network = trainable(weights.matrices, weights.bias, recipe)
     pruned = network.matrices[pruned_matrix(encoding)]
     X, y = torch.from_numpy(weights.inputs(data.X)), torch.from_numpy(data.y)
     dropout = recipe_dropout(recipe, dense_structure(data.head, data.width), generator)

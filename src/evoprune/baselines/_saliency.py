@@ -51,7 +51,7 @@ def gradient_scores(data: SelectionData, encoding: Encoding, seed: int) -> Float
 
 def _gradient_scores(data: SelectionData, encoding: Encoding, seed: int, *, with_activation: bool) -> FloatArray:
     weights = train_dense(data, seed)
-    network = trainable(weights.matrices, weights.bias)
+    network = trainable(weights.matrices, weights.bias, data.recipe)
     layers = pruned_layers(encoding)
     sums = [np.zeros(network.matrices[layer].shape[0]) for layer in layers]
     for start in range(0, len(data.X), ROWS):

@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from evoprune._version import __version__
-from evoprune.cli import _cache, _experiment, _features, _front, _legacy, _predict, _run, _show
+from evoprune.cli import (
+    _cache,
+    _ensemble,
+    _experiment,
+    _explain,
+    _export,
+    _features,
+    _front,
+    _legacy,
+    _predict,
+    _run,
+    _show,
+)
 from evoprune.cli._console import SETTINGS, accept_any_text, fail
 from evoprune.errors import EvoPruneError
 
@@ -22,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (_run, _show, _front, _predict, _experiment, _features, _cache, _legacy):
+for _module in (_run, _show, _front, _ensemble, _export, _predict, _explain, _experiment, _features, _cache, _legacy):
     _module.register(app)
 
 

@@ -32,7 +32,7 @@ def experiment(
         str,
         typer.Argument(
             metavar="NAME",
-            help="sparsity, pruning, extractors, convergence, initial-density, classes, cka, fronts, paper.",
+            help="sparsity, pruning, extractors, convergence, initial-density, classes, cka, fronts, ensembles, paper.",
         ),
     ],
     data: Annotated[list[Path] | None, typer.Argument(metavar="DATA...", help="Folders of images.")] = None,

@@ -109,10 +109,16 @@ class CountProgress:
 
 
 class SearchProgress:
-    """A bar over evaluations, with the best fitness and its active share; a search callback."""
+    """A bar over evaluations, or over time where that is the limit; a search callback.
 
-    def __init__(self, objective: Objective) -> None:
+    Args:
+        objective: whose best value is shown, with its active share.
+        seconds: limit of the search in time, or None.
+    """
+
+    def __init__(self, objective: Objective, seconds: float | None = None) -> None:
         self._objective = objective
+        self._seconds = None if seconds is None else max(1, round(seconds))
         self._bar = _Bar("search")
         self._best: tuple[float, float] | None = None
 
@@ -121,18 +127,26 @@ class SearchProgress:
         for evaluation in earlier:
             self._compare(float(evaluation.values[0]), float(evaluation.genome.mean()))
         if earlier:
-            say(f"{len(earlier):,} of {count(max(budget, len(earlier)), 'evaluation')} stored already")
-        if len(earlier) < budget:
+            of = "" if self._seconds else f" of {count(max(budget, len(earlier)), 'evaluation')}"
+            say(f"{len(earlier):,}{of} stored already")
+        if self._seconds is not None:
+            self._bar.start(0, self._seconds, self._note())
+        elif len(earlier) < budget:
             self._bar.start(len(earlier), budget, self._note())
 
     def on_training(self, done: float, budget: int) -> None:
         """Move on within a batch."""
-        self._bar.advance(done)
+        if self._seconds is None:
+            self._bar.advance(done)
 
     def on_evaluations(self, genomes: BoolArray, values: FloatArray, progress: Progress) -> None:
         """Show where the search stands."""
         for genome, value in zip(genomes, values[:, 0], strict=True):
             self._compare(float(value), float(genome.mean()))
+        if self._seconds is not None:
+            line = f"search: {count(progress.evaluations, 'evaluation')}, {self._note()}"
+            self._bar.update(min(round(progress.seconds), self._seconds), self._seconds, self._note(), line)
+            return
         rate = progress.new / progress.seconds if progress.seconds else 0.0
         left = timedelta(seconds=round((progress.budget - progress.evaluations) / rate)) if rate else "?"
         self._bar.update(

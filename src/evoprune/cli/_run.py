@@ -50,12 +50,13 @@ def run(
         typer.Option(help="Units of the hidden layers: 512, or 512,512 [default: as published]."),
     ] = None,
     objectives: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Comma-separated, several give a front: accuracy, balanced_accuracy, f1, loss, calibration, active, "
-            "parameters, flops, corruption; with --ood also ood, ood_aupr, ood_fpr95."
+            help="Comma-separated, several give a front: accuracy, balanced_accuracy, f1, loss, calibrated_loss, "
+            "calibration, active, parameters, flops, corruption; with --ood also ood, ood_aupr, ood_fpr95 "
+            "[default: calibrated_loss,active; of a published search accuracy]."
         ),
-    ] = "accuracy",
+    ] = None,
     ood: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,7 +72,12 @@ def run(
     device: Annotated[str, typer.Option(help="Train on cpu, cuda, cuda:1, or auto.")] = "cpu",
     algorithm: Annotated[
         str | None,
-        typer.Option("--algorithm", "-a", help="genetic; nsga2, nsga3, spea2; random [default: as published]."),
+        typer.Option(
+            "--algorithm",
+            "-a",
+            help="guided; as published: genetic for one objective, nsga2, spea2 for several; nsga3; random "
+            "[default: guided; with --protocol paper, or settings of the others, as published].",
+        ),
     ] = None,
     population: Annotated[int | None, typer.Option(help="Individuals [default: 30].")] = None,
     selection: Annotated[str | None, typer.Option(help="nam, roulette [default: nam].")] = None,
@@ -80,9 +86,17 @@ def run(
     initial_density: Annotated[
         str | None, typer.Option(help="Share of ones at the start: LOW,HIGH, or one number [default: 0,1].")
     ] = None,
-    evaluations: Annotated[int, typer.Option("--evaluations", "-n", help="Total number of evaluations.")] = 200,
+    evaluations: Annotated[
+        int | None, typer.Option("--evaluations", "-n", help="Total number of evaluations [default: 200].")
+    ] = None,
+    seconds: Annotated[
+        str | None,
+        typer.Option("--time", help="Search for so long, instead of -n evaluations: 90s, 5m, 1h.", metavar="TIME"),
+    ] = None,
     protocol: Annotated[str, typer.Option(help="nested, or paper (fitness on the test part).")] = "nested",
-    folds: Annotated[int, typer.Option(help="Inner folds that fitness is averaged over.")] = 1,
+    folds: Annotated[
+        int | None, typer.Option(help="Inner folds that fitness is averaged over [default: guided 3, others 1].")
+    ] = None,
     held_out: Annotated[int, typer.Option(help="Published fold whose test part is kept for the report.")] = 0,
     seed: Annotated[int, typer.Option(help="Of splits, search and training.")] = 0,
     runs: Annotated[
@@ -106,13 +120,12 @@ def run(
     """
     from evoprune.heads import default_head
     from evoprune.training import resolve_device
-    from evoprune.workflow import default_algorithm, make_config
+    from evoprune.workflow import GUIDED_FOLDS, UNLIMITED, default_algorithm, make_config
 
     if data is not None and features is not None:
         raise ConfigError(f"both images ({data}) and features ({features}) are given; give one of them")
     if features is not None and (backbone is not None or weights is not None):
         raise ConfigError("a feature file needs no backbone; leave --backbone and --weights out")
-    names = [name.strip() for name in objectives.split(",") if name.strip()]
     settings: dict[str, Any] = {
         "population": population,
         "selection": selection,
@@ -120,6 +133,17 @@ def run(
         "mutation_probability": mutation,
         "initial_density": None if initial_density is None else _range(initial_density),
     }
+    settings = {key: value for key, value in settings.items() if value is not None}
+    names = None if objectives is None else [name.strip() for name in objectives.split(",") if name.strip()]
+    if algorithm is None:
+        as_published = bool(settings) or "paper" in (protocol, recipe)
+        algorithm = default_algorithm(names or ["accuracy"]) if as_published else "guided"
+    guided = algorithm == "guided"
+    if names is None:
+        names = ["calibrated_loss", "active"] if guided else ["accuracy"]
+    if folds is None:
+        folds = GUIDED_FOLDS if guided and protocol == "nested" else 1
+    limit = None if seconds is None else duration(seconds, "--time")
     config = make_config(
         **data_source(data, features, backbone, weights),
         skip_broken=skip_broken,
@@ -130,14 +154,15 @@ def run(
         objectives=names,
         ood=[absolute_source(source) for source in ood or []],
         ood_score=ood_score,
-        algorithm=algorithm or default_algorithm(names),
-        search={k: v for k, v in settings.items() if v is not None},
+        algorithm=algorithm,
+        search=settings,
         protocol=protocol,
         folds=folds,
         held_out=held_out,
         seed=seed,
         report_seeds=report_seeds,
-        evaluations=evaluations,
+        evaluations=(200 if limit is None else UNLIMITED) if evaluations is None else evaluations,
+        seconds=limit,
         batch=batch,
     )
     folder = output or RUNS / default_name(config)
@@ -220,7 +245,7 @@ def conduct(config: RunConfig, folder: Path, resumable: Path) -> Result:
     from evoprune.workflow import Listeners, RunFolder, execute
 
     extraction, report = CountProgress("features", "image"), CountProgress("report", "training")
-    search = SearchProgress(get_objectives(config.objectives)[0])
+    search = SearchProgress(get_objectives(config.objectives)[0], config.seconds)
     resume_with = f"continue with: evoprune resume {shlex.quote(str(resumable))}"
 
     with Interrupt() as interrupt:
@@ -239,6 +264,25 @@ def conduct(config: RunConfig, folder: Path, resumable: Path) -> Result:
         finally:
             for progress in (extraction, search, report):
                 progress.stop()
+
+
+def duration(text: str, option: str) -> float:
+    """Seconds from `90s`, `5m`, `1.5h` or a number of seconds.
+
+    Raises:
+        ConfigError: it is none of these, or not above 0.
+    """
+    number, unit = (text[:-1], text[-1]) if text[-1:] in _UNITS else (text, "s")
+    try:
+        seconds = float(number) * _UNITS[unit]
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ConfigError(f"{option} {text!r} is no length of time; give one such as 90s, 5m or 1h")
+    return seconds
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 def _of_seed(config: RunConfig, seed: int) -> RunConfig:
@@ -329,6 +373,8 @@ def _describe(study: Study) -> None:
         )
     if broken := study.features.broken:
         warn(f"{count(len(broken), 'unreadable image')} left out: {', '.join(str(b.path) for b in broken)}")
+    if study.config.algorithm == "guided" and study.encoding.name == "features":
+        say("the search is guided by trained gates, which takes some seconds before the first evaluation")
 
 
 def register(app: typer.Typer) -> None:

@@ -1,0 +1,149 @@
+"""The figures of `benchmarks/search.py`, from rows whose figures are known."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from evoprune.experiments import Settings
+
+from .conftest import ROOT
+
+SHARES = (0.01, 0.1, 0.5, 1.0)
+WIDTH = 100
+
+
+@pytest.fixture(scope="module")
+def bench():
+    spec = importlib.util.spec_from_file_location("search_benchmark", ROOT / "benchmarks" / "search.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def row(method="anova", read=10, validation=0.8, test=0.7, **others):
+    """A line of the tidy table, all text as it comes from the file."""
+    found = {
+        "dataset": "blobs",
+        "method": method,
+        "seed": "0",
+        "features_read": str(read),
+        "validation_accuracy": str(validation),
+        "test_accuracy": str(test),
+        "fitness": "",
+        "test_auroc": "",
+    }
+    return {**found, **{name: str(value) for name, value in others.items()}}
+
+
+def test_validation_picks_among_those_that_read_few_enough_features(bench):
+    rows = [row(read=5, validation=0.6, test=0.5), row(read=10, validation=0.9, test=0.7), row(read=11, test=0.8)]
+    rows.append(row(read=100, validation=0.5, test=1.0))
+    assert bench.picks(rows, WIDTH, SHARES) == pytest.approx([np.nan, 0.7, 0.7, 0.7], nan_ok=True)
+    assert np.isnan(bench.picks([], WIDTH, SHARES)).all()
+
+
+def test_of_equals_the_smaller_one_is_picked(bench):
+    rows = [row(read=9, test=0.4), row(read=8, test=0.6), row(read=10, test=0.5)]
+    assert bench.picks(rows, WIDTH, (0.1,)) == pytest.approx([0.6])
+
+
+def test_what_a_search_saw_decides_where_it_says_so(bench):
+    genetic = [row("genetic", 5, 0.9, 0.3, fitness=0.7), row("genetic", 10, 0.6, 0.8, fitness=0.75)]
+    assert bench.picks(genetic, WIDTH, (0.05, 1.0)) == pytest.approx([0.3, 0.8])
+
+
+def test_the_fitness_of_the_guided_search_is_a_loss(bench):
+    rows = [row("guided", 1, 0.9, 0.3, fitness=0.9), row("guided", 10, 0.5, 0.8, fitness=0.2)]
+    rows.append(row("guided", 50, 0.5, 0.6, fitness=0.4))
+    assert bench.picks(rows, WIDTH, SHARES) == pytest.approx([0.3, 0.8, 0.8, 0.8])
+
+
+def by_share(method, tests, dataset="blobs", seed=0, **others):
+    """A row for each share, each better by validation than those before."""
+    sizes = [max(1, round(share * WIDTH)) for share in SHARES]
+    return [
+        row(method, read, 0.5 + read / 1000, test, dataset=dataset, seed=seed, **others)
+        for read, test in zip(sizes, tests, strict=True)
+    ]
+
+
+def guided(tests, dataset="blobs", seed=0):
+    rows = by_share("guided", tests, dataset, seed)
+    return [{**r, "fitness": str(1 - float(r["validation_accuracy"]))} for r in rows]
+
+
+@pytest.fixture(scope="module")
+def found(bench):
+    rows, gap = [], np.array([0.1, 0.02, 0.01, 0.0])
+    for dataset, base in (("blobs", 0.7), ("dots", 0.5)):
+        for seed in range(3):
+            best = base + 0.01 * seed + np.array([0, 0.1, 0.2, 0.25])
+            rows += guided(best, dataset, seed)
+            rows += by_share("anova", best - gap * (1 if dataset == "blobs" else 2), dataset, seed)
+            # The published search has nothing of one percent.
+            rows += by_share("nsga2", best - 0.03, dataset, seed)[1:]
+            rows += by_share("dense", best + 0.002, dataset, seed)[-1:]
+    extra = [
+        {"kind": "reach", "dataset": "blobs", "seed": "0", "guided_evaluations": "41"},
+        {"kind": "reach", "dataset": "dots", "seed": "0", "guided_evaluations": ""},
+    ]
+    widths = {"blobs": WIDTH, "dots": WIDTH}
+    return bench.figures(rows, extra, widths, {"blobs": 3, "dots": 4}, Settings(seeds=3, shares=SHARES))
+
+
+def test_budgeted_accuracy_is_the_mean_over_budgets_and_seeds(found):
+    means = np.array([0.7, 0.5]) + 0.01 + np.mean([0, 0.1, 0.2, 0.25])
+    assert found["budgeted_accuracy"]["guided"] == pytest.approx(100 * means)
+    assert found["budgeted_accuracy"]["nsga2"] == pytest.approx(
+        100 * (means + np.mean([0.1, 0.2, 0.25]) - 0.1375 - 0.03)
+    )
+
+
+def test_gaps_are_in_points_on_the_budgets_that_both_have(found):
+    anova, nsga2 = found["against"]["anova"], found["against"]["nsga2"]
+    assert anova["sets"] == pytest.approx({"blobs": 3.25, "dots": 6.5})
+    assert anova["mean"] == pytest.approx(4.875)
+    assert (anova["budgets"], nsga2["budgets"]) == (4, 3)
+    assert nsga2["sets"] == pytest.approx({"blobs": 3.0, "dots": 3.0})
+    assert set(found["against"]) == {"anova", "nsga2"}
+    # Compared by a test only where there is something at every budget.
+    assert 0 < anova["p"] <= 1
+    assert "p" not in nsga2
+
+
+def test_the_single_model_is_held_against_the_dense_head(found):
+    assert found["single_minus_dense"]["mean"] == pytest.approx(-0.2)
+    # Half a point below the dense head at the full share alone: .25 + .002 - .005 is more than .2.
+    assert found["smallest_share"] == {"blobs": 1.0, "dots": 1.0}
+    assert found["reach"] == {"blobs": "41", "dots": None}
+
+
+def test_hypervolumes_are_those_of_boxes_over_chance(bench):
+    def point(accuracy, share, auroc):
+        return {"kind": "front", "dataset": "blobs", "seed": "0"} | {
+            name: str(value)
+            for name, value in (("test_accuracy", accuracy), ("active_share", share), ("test_auroc", auroc))
+        }
+
+    opponents = [row("anova", 50, test=0.75, test_auroc=0.9), row("genetic", 20, test=0.6)]
+    # What guided found in the other experiment is no opponent of its own.
+    opponents.append(row("guided", 1, test=1.0, test_auroc=1.0))
+    extra = [point(0.75, 0.1, 0.7), point(1.0, 0.5, 0.6), {"kind": "front", "dataset": "blobs", "seed": "7"}]
+    found = bench.volumes(opponents, extra, {"blobs": WIDTH}, {"blobs": 4}, 2)["blobs"]
+    # Boxes of .5 x .9 x .2 and .75 x .5 x .1, which share .5 x .5 x .1; and .5 x .5 x .4.
+    assert found["guided"] == pytest.approx(0.09 + 0.0375 - 0.025)
+    assert found["opponents"] == pytest.approx(0.1)
+    assert found["gain"] == pytest.approx(0.025)
+    assert bench.volumes([row()], extra, {"blobs": WIDTH}, {"blobs": 4}, 1) == {}
+
+
+def test_the_table_names_every_opponent_with_its_gaps_and_marks_filters(bench, found):
+    text = bench.table(found)
+    assert "| BA, guided minus | mean | blobs | dots | budgets | p (Holm) |" in text
+    assert "| +3.25 | +6.50 | 4 | " in text
+    assert "| nsga2 (published) | +3.00 | +3.00 | +3.00 | 3 | - |" in text
+    assert text.index("nsga2") < text.index("ANOVA")
+    assert 'reach: {"blobs": "41", "dots": null}' in text
