@@ -101,12 +101,14 @@ def test_gates_leave_torch_as_it_was(setting):
     assert torch.get_num_threads() == threads
 
 
-def test_a_gate_that_the_loss_does_not_hold_falls_behind_all_others(setting):
+@pytest.mark.parametrize("seed", range(5))
+def test_gates_that_the_loss_does_not_hold_are_among_the_first_to_fall(setting, seed):
     data, plan = setting("features")
     X = data.X.copy()
     X[:, [4, 20]] = 7.5
-    (mask,) = get_baseline("gates").masks(replace(data, X=X), plan, [38], 0)
-    assert np.flatnonzero(~mask).tolist() == [4, 20]
+    (mask,) = get_baseline("gates").masks(replace(data, X=X), plan, [36], seed)
+    # Noise may fall as far as what is constant: two more may go, out of forty.
+    assert {4, 20} <= set(np.flatnonzero(~mask).tolist())
 
 
 def test_iterative_elimination_begins_with_one_shot_gates(setting):

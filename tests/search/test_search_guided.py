@@ -144,10 +144,9 @@ def mean_hits(genomes):
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_planted_bits_are_found_in_a_budget_in_which_random_search_finds_few(guide_or_none, seed):
-    guide = guide_or_none(LENGTH, seed)
-    found, _ = run(GuidedSearch(LENGTH, (False, False), seed, guide=guide), 300)
+    found, _ = run(GuidedSearch(LENGTH, (False, False), seed, guide=guide_or_none(LENGTH, seed)), 300)
     chance, _ = run(create("random", length=LENGTH, maximize=(False, False), seed=seed), 300)
-    assert mean_hits(found) > mean_hits(chance) + (0.7 if guide is None else 2)
+    assert mean_hits(found) > mean_hits(chance) + 1
 
 
 def test_evaluations_improve_on_what_a_misled_guide_says():
