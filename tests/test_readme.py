@@ -31,6 +31,13 @@ SMALLER = {
 """What makes the commands quick without changing what they do."""
 
 
+@pytest.fixture(autouse=True)
+def _quick_gates(monkeypatch):
+    """Gates of a few steps: as `SMALLER`, for what no option changes."""
+    monkeypatch.setattr("evoprune.guidance._gates.EPOCHS", 1)
+    monkeypatch.setattr("evoprune.guidance._gates.FEWEST_STEPS", 2)
+
+
 @dataclass(frozen=True)
 class Block:
     """A fenced block of code: its language, its text, and its line in the file."""
@@ -138,7 +145,7 @@ def test_the_readme_runs_from_top_to_bottom(workplace):
     assert {path.name for path in Path("runs").iterdir()} >= {
         "flowers",
         "flowers-both",
-        "front",
+        "nsga2",
         "random",
         "embeddings",
     }
