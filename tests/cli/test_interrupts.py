@@ -125,7 +125,7 @@ def test_ctrl_c_stops_after_the_batch_and_says_how_to_go_on(tmp_path, blobs, und
 
 def test_ctrl_c_does_not_wait_for_a_long_batch(tmp_path, blobs):
     # All individuals of the start are one batch, which would take minutes.
-    long = ("--head", "256", "--epochs", "4000", "-n", "60", "--batch", "60")
+    long = ("--head", "256", "--epochs", "4000", "-n", "60", "--batch", "60", "--algorithm", "genetic")
     with started("run", "--features", blobs, *long, "-o", "run", cwd=tmp_path) as child:
         wait_for(child, "read once")
         time.sleep(0.3)

@@ -141,11 +141,15 @@ def test_what_is_done_is_not_computed_again(finished, features, config, monkeypa
     with pytest.raises(ConfigError, match="other data or settings"):
         run_experiment(
             get_experiment("sparsity"),
-            {"blobs": config},
+            {"blobs": config.model_copy(update={"head": (9,)})},
             {"blobs": features},
-            replace(SETTINGS, evaluations=11),
+            SETTINGS,
             folder,
         )
+    # Another budget is other work for the searches alone.
+    fewer = get_experiment("sparsity").tasks({"blobs": config}, replace(SETTINGS, evaluations=11))
+    same = {task.key for task in get_experiment("sparsity").tasks({"blobs": config}, SETTINGS)}
+    assert {task.arguments["method"] for task in fewer if task.key not in same} == {"nsga2"}
 
 
 def works(features, config, arguments):

@@ -64,14 +64,14 @@ def calibrated_cross_entropy(logits: Float32Array, labels: IntArray) -> float:
     from scipy.optimize import minimize_scalar  # noqa: PLC0415
 
     exact = logits.astype(np.float64)
-    # The cross entropy is convex in the inverse temperature; its scale is found on the logarithm.
-    found = minimize_scalar(
-        lambda log: cross_entropy(exact * np.exp(log), labels),
-        bounds=(-np.log(20), np.log(20)),
-        method="bounded",
-        options={"xatol": 1e-3},
-    )
-    return min(float(found.fun), float(np.log(logits.shape[1])))
+    ends = (-np.log(20), np.log(20))
+
+    def scaled(log: float) -> float:
+        return cross_entropy(exact * np.exp(log), labels)
+
+    # It is convex in the inverse temperature, and has one minimum over its logarithm, maybe at an end.
+    found = minimize_scalar(scaled, bounds=ends, method="bounded", options={"xatol": 1e-3})
+    return min(float(found.fun), *map(scaled, ends), float(np.log(logits.shape[1])))
 
 
 def calibration_error(logits: Float32Array, labels: IntArray) -> float:
