@@ -54,6 +54,42 @@ def test_accuracy_balanced_accuracy_f1_and_cross_entropy_are_scikit_learns(predi
         assert cross_entropy(logits, labels) == pytest.approx(expected, abs=1e-6)
 
 
+@settings(deadline=None, max_examples=50)
+@given(_predictions())
+def test_weighted_scores_are_scikit_learns(predictions):
+    logits, labels = predictions
+    weights = np.random.default_rng(0).gamma(1.0, size=len(labels))
+    predicted, classes = logits.argmax(axis=1), np.arange(logits.shape[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        balanced = metrics.balanced_accuracy_score(labels, predicted, sample_weight=weights)
+        f1 = metrics.f1_score(
+            labels, predicted, labels=classes, average="macro", zero_division=0, sample_weight=weights
+        )
+    accuracy = metrics.accuracy_score(labels, predicted, sample_weight=weights)
+    assert accuracy_score(logits, labels, weights) == pytest.approx(accuracy, abs=1e-12)
+    assert balanced_accuracy_score(logits, labels, weights) == pytest.approx(balanced, abs=1e-12)
+    assert f1_score(logits, labels, weights) == pytest.approx(f1, abs=1e-12)
+    if np.abs(logits).max() < 30:
+        probabilities = softmax(logits.astype(np.float64), axis=1)
+        expected = metrics.log_loss(labels, probabilities, labels=classes, sample_weight=weights)
+        assert cross_entropy(logits, labels, weights) == pytest.approx(expected, abs=1e-6)
+
+
+@settings(deadline=None, max_examples=50)
+@given(_predictions())
+def test_a_row_of_weight_2_counts_as_two_rows(predictions):
+    logits, labels = predictions
+    times = np.random.default_rng(1).integers(0, 3, size=len(labels))
+    times[0] = 2
+    twice = logits.repeat(times, axis=0), labels.repeat(times)
+    for score in (accuracy_score, balanced_accuracy_score, f1_score, cross_entropy, calibration_error):
+        assert score(logits, labels, times.astype(float)) == pytest.approx(score(*twice), rel=1e-6, abs=1e-9)
+    # The temperature is sought to 0.1 %.
+    weighted = calibrated_cross_entropy(logits, labels, times.astype(float))
+    assert weighted == pytest.approx(calibrated_cross_entropy(*twice), rel=1e-3, abs=1e-6)
+
+
 @settings(deadline=None)
 @given(_predictions())
 def test_calibration_error_is_the_gap_of_scikit_learns_calibration_curve(predictions):

@@ -114,6 +114,7 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 
 from evoprune.heads import Head, parse_encoding
 from evoprune.training import Recipe, _device_rows
+from evoprune.training._goal import Goal
 from evoprune.training._packed_network import PackedNetwork
 from evoprune.training._packs import Job, bucket_of
 
@@ -143,7 +144,11 @@ for encoding, head in (("features", Head(24)), ("connections", Head(24, 18)), ("
                 _device_rows.free_bytes = lambda device: free
                 with FakeTensorMode(allow_non_fake_inputs=True):
                     features = [torch.zeros(count, 20, dtype=dtype) for count in (100, 101)]
-                    rows = _device_rows.DeviceRows(features, [torch.zeros(len(x), 3) for x in features], GPU)
+                    if optimizer == "adam":
+                        goals = [Goal(torch.zeros(len(x), 3)) for x in features]
+                    else:
+                        goals = [Goal(torch.zeros(len(x), 3), torch.ones(len(x)), "squared") for x in features]
+                    rows = _device_rows.DeviceRows(features, goals, GPU)
                     shapes = head.shapes(20, 3)
                     initial = {s: tuple(torch.zeros(a + 1, b + 1, device=GPU) for a, b in shapes) for s in (0, 1)}
                     bucket = bucket_of(jobs[0], 100, 3, recipe)

@@ -9,7 +9,8 @@ import torch
 from evoprune.heads import Head, parse_encoding
 from evoprune.training import PAPER, Recipe
 from evoprune.training._cancelled import TrainingCancelled
-from evoprune.training._engine import smoothed_targets, train_compact
+from evoprune.training._engine import train_compact
+from evoprune.training._goal import Goal, smoothed_targets
 from evoprune.training._kernel import load_kernel
 from evoprune.training._randomness import initial_matrices
 from evoprune.training._reference import train_reference
@@ -42,7 +43,7 @@ def both(task, encoding, head, recipe, share, *, steps=200, dtype=torch.float64,
     reference = train_reference(X, task.y, structure, head, 3, recipe, 5, max_steps=steps, dtype=master or dtype)
     engine = train_compact(
         torch.from_numpy(X).to(dtype),
-        smoothed_targets(torch.from_numpy(task.y), 3, recipe.label_smoothing, master or dtype),
+        Goal(smoothed_targets(torch.from_numpy(task.y), 3, recipe.label_smoothing, master or dtype)),
         structure,
         initial_matrices(head.shapes(20, 3), 5),
         recipe,
@@ -111,7 +112,7 @@ def test_a_cancelled_training_ends_at_once(task):
     with pytest.raises(TrainingCancelled):
         train_compact(
             torch.from_numpy(task.X),
-            smoothed_targets(torch.from_numpy(task.y), 3, 0.0),
+            Goal(smoothed_targets(torch.from_numpy(task.y), 3, 0.0)),
             plan.decode(plan.dense_genome()),
             initial_matrices(Head(8).shapes(20, 3), 0),
             PAPER,
@@ -134,11 +135,11 @@ def test_the_kernel_takes_the_same_steps(task, encoding, share, recipe):
     structure = plan.decode(np.random.default_rng(2).random(plan.length) < share)
     X = (task.X - task.X.mean(0)) / task.X.std(0)
     initial = initial_matrices(Head(70).shapes(20, 3), 5)
-    targets = smoothed_targets(torch.from_numpy(task.y), 3, recipe.label_smoothing)
+    goal = Goal(smoothed_targets(torch.from_numpy(task.y), 3, recipe.label_smoothing))
 
     def train(dtype, master, kernel):
         return train_compact(
-            torch.from_numpy(X).to(dtype), targets, structure, initial, recipe, 5,
+            torch.from_numpy(X).to(dtype), goal, structure, initial, recipe, 5,
             max_steps=60, master=master, kernel=kernel,
         )  # fmt: skip
 
@@ -167,7 +168,7 @@ def test_the_kernel_stops_early_like_the_reference(task):
     reference = train_reference(X, task.y, plan.decode(plan.dense_genome()), Head(64), 3, recipe, 5)
     engine = train_compact(
         torch.from_numpy(X).bfloat16(),
-        smoothed_targets(torch.from_numpy(task.y), 3, 0.0),
+        Goal(smoothed_targets(torch.from_numpy(task.y), 3, 0.0)),
         plan.decode(plan.dense_genome()),
         initial_matrices(Head(64).shapes(20, 3), 5),
         recipe,

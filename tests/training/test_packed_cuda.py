@@ -15,7 +15,7 @@ from evoprune.errors import ConfigError
 from evoprune.heads import Head, parse_encoding
 from evoprune.training import FAST, PAPER, Recipe, train_population
 from evoprune.training._device import exact_products
-from evoprune.training._engine import smoothed_targets
+from evoprune.training._goal import Goal, smoothed_targets
 from evoprune.training._packed_engine import PackedEngine
 from evoprune.training._packs import Job, bucket_of, pack_bytes
 from evoprune.training._randomness import initial_matrices
@@ -35,8 +35,8 @@ def work(encoding, head, recipe, dtype=torch.float32, master=torch.float32):
     rng = np.random.default_rng(3)
     X = [rng.normal(size=(150, 200)).astype(np.float32) for _ in range(2)]
     y = [rng.integers(0, 10, 150) for _ in range(2)]
-    targets = [smoothed_targets(torch.from_numpy(part), 10, recipe.label_smoothing, master) for part in y]
-    engine = PackedEngine([torch.from_numpy(part).to(dtype) for part in X], targets, recipe, GPU, master)
+    goals = [Goal(smoothed_targets(torch.from_numpy(part), 10, recipe.label_smoothing, master)) for part in y]
+    engine = PackedEngine([torch.from_numpy(part).to(dtype) for part in X], goals, recipe, GPU, master)
     plan = parse_encoding(encoding, head, width=200, classes=10)
     candidates = [plan.decode(rng.random(plan.length) < share) for share in (0.3, 0.4, 0.45, 0.5, 0.9)]
     jobs = [Job(candidate, fold, seed) for candidate in candidates for fold in (0, 1) for seed in (5, 6)]

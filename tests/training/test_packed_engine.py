@@ -14,7 +14,8 @@ from evoprune.training import FAST, PAPER, Recipe
 from evoprune.training import _packed_engine as packed_engine
 from evoprune.training._cancelled import TrainingCancelled
 from evoprune.training._device_rows import DeviceRows
-from evoprune.training._engine import smoothed_targets, train_compact
+from evoprune.training._engine import train_compact
+from evoprune.training._goal import Goal, smoothed_targets
 from evoprune.training._packed_engine import PackedEngine
 from evoprune.training._packed_network import PackedNetwork
 from evoprune.training._packs import Job, bucket_of
@@ -62,8 +63,8 @@ def folds(task):
 
 
 def engine(X, y, recipe, classes=3, *, dtype=torch.float64, master=torch.float64):
-    targets = [smoothed_targets(torch.from_numpy(part), classes, recipe.label_smoothing, master) for part in y]
-    return PackedEngine([torch.from_numpy(part).to(dtype) for part in X], targets, recipe, CPU, master)
+    goals = [Goal(smoothed_targets(torch.from_numpy(part), classes, recipe.label_smoothing, master)) for part in y]
+    return PackedEngine([torch.from_numpy(part).to(dtype) for part in X], goals, recipe, CPU, master)
 
 
 def jobs_of(candidates, seeds=(5, 6)):
@@ -233,7 +234,7 @@ def test_bfloat16_products_are_as_good_as_the_unpacked_engines(task, recipe):
     for number, job in enumerate(jobs):
         plain = train_compact(
             torch.from_numpy(X[job.fold]).bfloat16(),
-            smoothed_targets(torch.from_numpy(y[job.fold]), 3, recipe.label_smoothing),
+            Goal(smoothed_targets(torch.from_numpy(y[job.fold]), 3, recipe.label_smoothing)),
             job.structure,
             start[job.seed],
             recipe,
@@ -262,7 +263,7 @@ def test_weights_that_were_handed_over_stay_what_they_were():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(96, 64)).astype(np.float32), rng.integers(0, 3, 96)
     recipe = PAPER.model_copy(update={"early_stopping": None})
-    rows = DeviceRows([torch.from_numpy(X)], [smoothed_targets(torch.from_numpy(y), 3, 0.0)], CPU)
+    rows = DeviceRows([torch.from_numpy(X)], [Goal(smoothed_targets(torch.from_numpy(y), 3, 0.0))], CPU)
     jobs = [Job(structure, 0, 0) for structure in structures("features", Head(64), (1.0, 1.0), width=64)]
     start = {0: tuple(torch.ones(a + 1, b + 1) for a, b in Head(64).shapes(64, 3))}
     network = PackedNetwork(jobs, bucket_of(jobs[0], 96, 3, recipe), 2, rows, start, recipe, torch.float32)

@@ -12,6 +12,7 @@ from evoprune.heads import Head, Structure, parse_encoding
 from evoprune.training import FAST, PAPER, Recipe
 from evoprune.training import _packed_engine as packed_engine
 from evoprune.training._device_rows import DeviceRows
+from evoprune.training._goal import Goal
 from evoprune.training._packed_network import PackedNetwork
 from evoprune.training._packs import Bucket, Job, affordable_slots, bucket_of, pack_bytes, plan_packs
 
@@ -82,7 +83,7 @@ def test_slots_are_halved_until_a_pack_fits():
 @pytest.mark.parametrize(("encoding", "head"), [("features", Head(70)), ("connections", Head(70, 40))])
 def test_the_estimate_is_no_less_than_what_a_pack_holds(encoding, head, recipe, precision):
     dtype = getattr(torch, precision)
-    rows = DeviceRows([torch.zeros(1000, 300, dtype=dtype)], [torch.zeros(1000, 10)], torch.device("cpu"))
+    rows = DeviceRows([torch.zeros(1000, 300, dtype=dtype)], [Goal(torch.zeros(1000, 10))], torch.device("cpu"))
     plan = parse_encoding(encoding, head, width=300, classes=10)
     jobs = [Job(plan.decode(plan.dense_genome()), 0, seed) for seed in range(4)]
     bucket = bucket_of(jobs[0], 1000, 10, recipe)
@@ -114,9 +115,8 @@ def every_tensor(thing):
 
 def test_a_shortage_of_memory_is_said(monkeypatch, caplog):
     recipe = Recipe(optimizer="sgd", learning_rate=0.1, batch_size=32, epochs=1)
-    engine = packed_engine.PackedEngine(
-        [torch.zeros(64, 20)], [torch.full((64, 3), 1 / 3)], recipe, torch.device("cpu")
-    )
+    goal = Goal(torch.full((64, 3), 1 / 3))
+    engine = packed_engine.PackedEngine([torch.zeros(64, 20)], [goal], recipe, torch.device("cpu"))
     jobs = [Job(structure(20, 8, widths=(20, 8)), 0, 0)]
     initial = {0: (np.ones((20, 8), np.float32), np.ones((8, 3), np.float32))}
     with caplog.at_level(logging.INFO, logger="evoprune"):
@@ -132,18 +132,20 @@ def test_a_shortage_of_memory_is_said(monkeypatch, caplog):
 def test_rows_are_the_same_kept_or_sent(monkeypatch, caplog):
     rng = np.random.default_rng(0)
     features = [torch.from_numpy(rng.normal(size=(n, 7)).astype(np.float32)) for n in (30, 31)]
-    targets = [torch.from_numpy(rng.random((n, 3)).astype(np.float32)) for n in (30, 31)]
+    goals = [Goal(torch.from_numpy(rng.random((n, 3))), torch.from_numpy(rng.random(n))) for n in (30, 31)]
     folds, chosen = np.array([1, 0, 1]), rng.integers(0, 30, size=(3, 12))
     with caplog.at_level(logging.INFO, logger="evoprune"):
-        kept = DeviceRows(features, targets, torch.device("cpu"))
+        kept = DeviceRows(features, goals, torch.device("cpu"))
         monkeypatch.setattr("evoprune.training._device_rows.free_bytes", lambda device: 100)
-        sent = DeviceRows(features, targets, torch.device("cpu"))
+        sent = DeviceRows(features, goals, torch.device("cpu"))
     assert (kept.resident, sent.resident) == (True, False)
     assert "are kept on cpu" in caplog.text
     assert "are sent a chunk of rows at a time to cpu" in caplog.text
     for rows in (kept, sent):
-        X, y = rows.take(folds, chosen)
+        taken = rows.take(folds, chosen)
         for group, fold in enumerate(folds):
-            assert torch.equal(X[group, :, :7], features[fold][torch.from_numpy(chosen[group])])
-            assert torch.equal(y[group], targets[fold][torch.from_numpy(chosen[group])])
-        assert not X[:, :, 7].any()
+            numbers = torch.from_numpy(chosen[group])
+            assert torch.equal(taken.features[group, :, :7], features[fold][numbers])
+            assert torch.equal(taken.targets[group], goals[fold].targets[numbers])
+            assert torch.equal(taken.weights[group], goals[fold].weights[numbers])
+        assert not taken.features[:, :, 7].any()

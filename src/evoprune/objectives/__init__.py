@@ -15,6 +15,7 @@ from evoprune.objectives._ood_features import FeatureScore, Mahalanobis, Nearest
 from evoprune.objectives._ood_metrics import aupr, auroc, fpr_at_tpr
 from evoprune.objectives._ood_scores import ODIN_TEMPERATURE, energy, maxlogit, msp, odin
 from evoprune.objectives._register import register_objective
+from evoprune.objectives._regression import mean_squared_error, r2_score
 
 __all__ = [
     "OBJECTIVES",
@@ -41,7 +42,9 @@ __all__ = [
     "get_objectives",
     "get_ood_score",
     "maxlogit",
+    "mean_squared_error",
     "msp",
     "odin",
+    "r2_score",
     "register_objective",
 ]

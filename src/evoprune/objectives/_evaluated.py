@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from evoprune._types import BoolArray, Float32Array, FloatArray, IntArray
+from evoprune.errors import ConfigError
 from evoprune.objectives._ood_detector import fit_detector, get_ood_score
 from evoprune.training import TrainedCandidate, TrainingSet
+
+Task: TypeAlias = Literal["classification", "regression"]
 
 OOD = "ood"
 """Name of the extra rows that hold out-of-distribution images."""
@@ -36,6 +40,24 @@ class Evaluated:
     def labels(self) -> tuple[IntArray, ...]:
         """Class numbers of each fold's evaluation rows, `[n]` each."""
         return tuple(self.data.y[fold.evaluate] for fold in self.data.folds)
+
+    @property
+    def values(self) -> tuple[Float32Array | FloatArray, ...]:
+        """What each fold's evaluation rows have to be predicted as in a regression, `[n, C]` each.
+
+        Raises:
+            ConfigError: these rows have classes.
+        """
+        targets = self.data.targets
+        if targets is None or self.data.loss != "squared":
+            raise ConfigError("these rows have classes, and no values to predict; judge them by their labels")
+        return tuple(targets[fold.evaluate] for fold in self.data.folds)
+
+    @property
+    def weights(self) -> tuple[FloatArray | None, ...]:
+        """What each fold's evaluation rows count in scores, `[n]` each; None where all count alike."""
+        weights = self.data.evaluation_weights
+        return tuple(None if weights is None else weights[fold.evaluate] for fold in self.data.folds)
 
     @cached_property
     def ood_scores(self) -> tuple[tuple[FloatArray, FloatArray], ...]:
@@ -81,6 +103,7 @@ class Objective:
         upper: largest possible value (may be infinite).
         compute: from an evaluated candidate to its value, in its natural sign.
         needs: names of the training set's extra rows that it is computed from.
+        task: what data it can judge; None for any.
     """
 
     name: str
@@ -90,15 +113,26 @@ class Objective:
     upper: float
     compute: Callable[[Evaluated], float]
     needs: tuple[str, ...] = ()
+    task: Task | None = None
 
 
-def mean_over_folds(candidate: Evaluated, score: Callable[[Float32Array, IntArray], float]) -> float:
-    """Mean over folds of the mean over seeds of a score of logits `[n, C]` and labels `[n]`."""
-    return float(
-        np.mean(
-            [
-                np.mean([score(logits, labels) for logits in fold])
-                for fold, labels in zip(candidate.trained.logits, candidate.labels, strict=True)
-            ]
-        )
+def mean_over_folds(candidate: Evaluated, score: Callable[[Float32Array, IntArray, FloatArray | None], float]) -> float:
+    """Mean over folds of the mean over seeds of a score of logits `[n, C]`, labels `[n]` and weights `[n]` or None."""
+    return _mean(
+        [score(logits, labels, weights) for logits in fold]
+        for fold, labels, weights in zip(candidate.trained.logits, candidate.labels, candidate.weights, strict=True)
     )
+
+
+def mean_over_values(
+    candidate: Evaluated, score: Callable[[Float32Array, Float32Array | FloatArray, FloatArray | None], float]
+) -> float:
+    """Mean over folds of the mean over seeds of a score of outputs and values `[n, C]` and weights `[n]` or None."""
+    return _mean(
+        [score(outputs, values, weights) for outputs in fold]
+        for fold, values, weights in zip(candidate.trained.logits, candidate.values, candidate.weights, strict=True)
+    )
+
+
+def _mean(scores: Iterable[Sequence[float]]) -> float:
+    return float(np.mean([np.mean(fold) for fold in scores]))

@@ -2,8 +2,9 @@
 
 from evoprune.training._apply import head_logits, penultimate
 from evoprune.training._device import resolve_device
-from evoprune.training._population import TrainedCandidate, Trainer, TrainingSet, train_population
+from evoprune.training._population import TrainedCandidate, Trainer, train_population
 from evoprune.training._recipe import FAST, PAPER, RECIPES, EarlyStopping, Recipe, fastest_precision, get_recipe
+from evoprune.training._training_set import TrainingSet
 
 __all__ = [
     "FAST",

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from evoprune._types import Float32Array
 from evoprune.heads import Structure
+from evoprune.training._goal import Goal
 from evoprune.training._kernel_network import KernelNetwork
 from evoprune.training._recipe import Recipe
 from evoprune.training._torch_network import TorchNetwork
@@ -37,7 +38,7 @@ class CompactWeights:
         matrices: `[d, h]`, .., `[h, C]`, float32.
         bias: of the output layer `[C]`.
         epochs: epochs that were run.
-        loss: mean training loss of the epoch the weights are from; NaN where it was not needed.
+        loss: mean training loss, weights included, of the epoch the weights are from; NaN where it was not needed.
     """
 
     matrices: tuple[Float32Array, ...]
@@ -65,15 +66,9 @@ class Network(Protocol):
         """Matrices `[d, h]`, .., `[h, C]` and the output bias `[C]`."""
 
 
-def smoothed_targets(labels: Tensor, classes: int, smoothing: float, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Target distributions `[N, C]`: one-hot, with `smoothing` spread evenly over the classes."""
-    one_hot = torch.nn.functional.one_hot(labels, classes).to(dtype)
-    return one_hot * (1 - smoothing) + smoothing / classes
-
-
 def train_compact(
     features: Tensor,
-    targets: Tensor,
+    goal: Goal,
     structure: Structure,
     initial: tuple[Float32Array, ...],
     recipe: Recipe,
@@ -89,7 +84,7 @@ def train_compact(
     Args:
         features: of the training rows `[N, D]`, standardised if the recipe says so, in the
             precision of the products: float32, bfloat16 (or float64, to test).
-        targets: target distributions `[N, C]`.
+        goal: what these rows are trained towards.
         structure: what is on.
         initial: full-size initial weights, one matrix a layer.
         recipe: how to train.
@@ -104,9 +99,9 @@ def train_compact(
     """
     network: Network
     if kernel and KernelNetwork.serves(features, structure, recipe, master):
-        network = KernelNetwork(features, targets, structure, initial, recipe, seed)
+        network = KernelNetwork(features, goal, structure, initial, recipe, seed)
     else:
-        network = TorchNetwork(features, targets, structure, initial, recipe, seed, master)
+        network = TorchNetwork(features, goal, structure, initial, recipe, seed, master)
     each = -(-len(features) // recipe.batch_size)
     steps = each * recipe.epochs
     stopping, best, best_epoch, kept = recipe.early_stopping, float("inf"), 0, None

@@ -20,11 +20,13 @@ typedef struct {
     int64_t step;          /* steps made before this call */
     int32_t adam;          /* 1: Adam, 0: SGD with momentum */
     int32_t nesterov;
+    int32_t squared;       /* 1: squared error, 0: cross entropy of the softmax */
     float momentum;        /* beta 1 for Adam */
     float beta2, epsilon;  /* Adam */
     const uint16_t *features;  /* [N, d] bfloat16 */
     const uint16_t *keep;      /* [n or more, d], 0 or 0xffff, by place, or NULL */
     const float *targets;      /* [N, C] */
+    const float *weights;      /* [N], what a row counts, or NULL */
     const int64_t *order;      /* [n], rows of features and targets */
     const double *rates;       /* [steps] */
     float *first, *first_a, *first_b;    /* [d, h]: weights, momentum (mean), Adam's square */
@@ -119,7 +121,7 @@ static void gather(const Epoch *e, int64_t start, int64_t count, int64_t padded,
 
 static inline float sum_of(__m512 v) { return _mm512_reduce_add_ps(v); }
 
-/* delta = (softmax(logits) - target) / count, [count, C]; rows above count are 0. */
+/* delta = weight (softmax(logits) - target) / count, or weight 2 (logits - target) / (C count); rows above count are 0. */
 static void output_layer(const Epoch *e, int64_t start, int64_t count, int64_t padded, const float *top, float *delta) {
     int64_t h = e->units, c = e->classes;
     memset(delta, 0, sizeof(float) * padded * c);
@@ -138,10 +140,14 @@ static void output_layer(const Epoch *e, int64_t start, int64_t count, int64_t p
             z[j] = e->bias[j] + sum_of(_mm512_add_ps(_mm512_add_ps(s0, s1), _mm512_add_ps(s2, s3)));
         }
         if (e->logits) memcpy(e->logits + (start + b) * c, z, sizeof(float) * c);
+        const float *t = e->targets + e->order[start + b] * c, weight = e->weights ? e->weights[e->order[start + b]] : 1;
+        if (e->squared) {
+            for (int64_t j = 0; j < c; j++) z[j] = 2 * (z[j] - t[j]) * weight / (float)(c * count);
+            continue;
+        }
         for (int64_t j = 0; j < c; j++) largest = z[j] > largest ? z[j] : largest;
         for (int64_t j = 0; j < c; j++) total += z[j] = expf(z[j] - largest);
-        const float *t = e->targets + e->order[start + b] * c;
-        for (int64_t j = 0; j < c; j++) z[j] = (z[j] / total - t[j]) / (float)count;
+        for (int64_t j = 0; j < c; j++) z[j] = (z[j] / total - t[j]) * weight / (float)count;
     }
 }
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from evoprune._types import Float32Array
 from evoprune.heads import Structure
 from evoprune.training._cancelled import TrainingCancelled
+from evoprune.training._goal import Goal, mean_loss, row_losses
 from evoprune.training._kernel import Epoch, load_kernel
 from evoprune.training._optimizers import BETA1, BETA2, EPSILON
 from evoprune.training._randomness import batch_order, chunk_rows, dropout_bytes, dropout_threshold
@@ -41,7 +42,7 @@ class KernelNetwork:
     def __init__(
         self,
         features: Tensor,
-        targets: Tensor,
+        goal: Goal,
         structure: Structure,
         initial: tuple[Float32Array, ...],
         recipe: Recipe,
@@ -54,14 +55,14 @@ class KernelNetwork:
         inputs, units = np.flatnonzero(structure.inputs), np.flatnonzero(structure.hidden[0])
         self.sizes = len(inputs), len(units)
         width, height = (-(-n // m) * m for n, m in zip(self.sizes, (_INPUTS, _UNITS), strict=True))
-        classes = targets.shape[1]
+        classes = goal.outputs
         threshold = dropout_threshold(recipe.input_dropout, len(inputs), structure.inputs.size)
 
         self.features = torch.zeros(self.rows, width, dtype=torch.bfloat16)
         torch.index_select(features, 1, torch.from_numpy(inputs), out=self.features[:, : len(inputs)])
         if threshold:
             self.features.mul_(1 / (1 - threshold / 256))
-        self.targets = targets.contiguous()
+        self.goal = Goal(goal.targets.contiguous(), goal.weights, goal.loss)
         self.first = torch.zeros(width, height)
         self.first[: len(inputs), : len(units)] = torch.from_numpy(initial[0][np.ix_(inputs, units)])
         self.output = torch.zeros(classes, height)
@@ -91,7 +92,8 @@ class KernelNetwork:
         tensors = {
             "features": self.features,
             "keep": self.keep,
-            "targets": self.targets,
+            "targets": self.goal.targets,
+            "weights": self.goal.weights,
             "panels": self.panels,
             "first": first,
             "output": output,
@@ -106,6 +108,7 @@ class KernelNetwork:
             batch=self.recipe.batch_size,
             adam=adam,
             nesterov=self.recipe.nesterov,
+            squared=self.goal.loss == "squared",
             momentum=BETA1 if adam else self.recipe.momentum,
             beta2=BETA2,
             epsilon=EPSILON,
@@ -138,8 +141,10 @@ class KernelNetwork:
         """Mean training loss of the epoch just run."""
         if self.logits is None:
             raise RuntimeError("the recipe has no early stopping, so no logits were kept")
-        logs = torch.log_softmax(self.logits, 1)
-        return -float((logs * self.targets.index_select(0, torch.from_numpy(self.order))).sum(1).mean())
+        order = torch.from_numpy(self.order)
+        targets, weights = self.goal.targets.index_select(0, order), self.goal.weights
+        losses = row_losses(self.logits, targets, self.goal.loss, 1, self.goal.outputs)
+        return mean_loss(losses, None if weights is None else weights.index_select(0, order))
 
     def snapshot(self) -> list[Tensor]:
         """A copy of all weights."""

@@ -26,6 +26,7 @@ from evoprune._types import Float32Array
 from evoprune.training._device import exact_products, free_bytes, named_shortage
 from evoprune.training._device_rows import DeviceRows
 from evoprune.training._engine import CompactWeights
+from evoprune.training._goal import Goal
 from evoprune.training._packed_network import PackedNetwork
 from evoprune.training._packs import Bucket, Job, affordable_slots, plan_packs
 from evoprune.training._recipe import Recipe
@@ -38,7 +39,7 @@ class PackedEngine:
 
     Args:
         features: training rows of each fold `[n_f, D]`, in the precision of the products.
-        targets: target distributions of each fold `[n_f, C]`.
+        goals: what the rows of each fold are trained towards; all of one loss, all or none with weights.
         recipe: how to train.
         device: where.
         master: precision of weights, optimizer and output layer.
@@ -50,14 +51,14 @@ class PackedEngine:
     def __init__(
         self,
         features: Sequence[Tensor],
-        targets: Sequence[Tensor],
+        goals: Sequence[Goal],
         recipe: Recipe,
         device: torch.device,
         master: torch.dtype = torch.float32,
     ) -> None:
         self.recipe, self.device, self.master = recipe, device, master
         with named_shortage(device):
-            self.rows = DeviceRows(features, [part.to(master) for part in targets], device)
+            self.rows = DeviceRows(features, [goal.to(master) for goal in goals], device)
 
     def train(
         self,

@@ -14,6 +14,7 @@ from torch.nn import functional
 from evoprune._types import BoolArray, Float32Array, FloatArray, IntArray
 from evoprune.training._cancelled import TrainingCancelled
 from evoprune.training._device_rows import DeviceRows
+from evoprune.training._goal import output_gradient, row_losses
 from evoprune.training._optimizers import make_optimizer
 from evoprune.training._packed_dropout import Dropout, draw_dropout
 from evoprune.training._packs import Bucket, Job
@@ -89,9 +90,10 @@ class PackedNetwork:
             below, above = self.index[layer], self.index[layer + 1]
             stacks.append(full[chosen, below[:, :, None], above[:, None, :]].contiguous())
         *self.hidden, self.output = stacks
-        # Classes that are padding have no probability.
         self.bias = torch.zeros(self.slots, 1, sizes[-1], dtype=self.master, device=self.rows.device)
-        self.bias[:, :, self.rows.classes :] = -torch.inf
+        if self.rows.loss == "cross_entropy":
+            # Classes that are padding have no probability; values that are padding are 0 and should be.
+            self.bias[:, :, self.rows.classes :] = -torch.inf
         self.mask = self._mask()
         if self.mask is not None:
             self.hidden[self.bucket.matrix or 0].mul_(self.mask)
@@ -148,27 +150,32 @@ class PackedNetwork:
     def _chunk(self, order: IntArray, start: int, rates: Sequence[float], cancelled: Callable[[], bool]) -> None:
         """Gather rows for some steps, `order` `[G, n]`, and make them."""
         count, size = order.shape[1], self.recipe.batch_size
-        features, shared = self.rows.take(self.folds, order)
-        inputs = features[self.group[:, None, None], self.place[None, :count, None], self.index[0][:, None, :]]
-        del features  # may be as large as what follows
+        taken = self.rows.take(self.folds, order)
+        inputs = taken.features[self.group[:, None, None], self.place[None, :count, None], self.index[0][:, None, :]]
+        padding = self.bucket.sizes[-1] - self.rows.classes
+        targets = functional.pad(taken.targets, (0, padding))[self.group]
+        counts = None if taken.weights is None else taken.weights[self.group, :, None]
+        del taken  # whose features may be as large as what follows
         if self.dropout[0] is not None:
             self.dropout[0].at(slice(count)).apply(inputs)
-        targets = functional.pad(shared, (0, self.bucket.sizes[-1] - self.rows.classes))[self.group]
         weights = self.row_weights[:, start : start + count]
+        scales = weights if counts is None else weights * counts
         logits = []
         for step, rate in enumerate(rates):
             if cancelled():
                 raise TrainingCancelled
             part = slice(step * size, (step + 1) * size)
             drops = [None if drop is None else drop.at(part) for drop in self.dropout[1:]]
-            before = self._step(inputs[:, part], targets[:, part], drops, weights[:, part], rate)
+            before = self._step(inputs[:, part], targets[:, part], drops, scales[:, part], rate)
             if self.recipe.early_stopping is not None:
                 logits.append(before)
         if logits and len(rates) * size == count:
-            logs = torch.log_softmax(torch.cat(logits, 1), 2)[:, :, : self.rows.classes]
+            losses = row_losses(torch.cat(logits, 1), targets, self.rows.loss, 2, self.rows.classes)
             # A row that only fills up its batch has no weight, and no part in the loss.
-            rows = (logs * targets[:, :, : self.rows.classes]).sum(2).mul_(weights[:, :, 0] != 0)
-            self.loss -= rows.sum(1, dtype=torch.float64)
+            losses.mul_(weights[:, :, 0] != 0)
+            if counts is not None:
+                losses.mul_(counts[:, :, 0])
+            self.loss += losses.sum(1, dtype=torch.float64)
 
     def _step(
         self, inputs: Tensor, targets: Tensor, drops: Sequence[Dropout | None], weights: Tensor, rate: float
@@ -177,7 +184,7 @@ class PackedNetwork:
         belows = self._forward(inputs, drops)
         top = self.outs[-1]
         logits = torch.baddbmm(self.bias, top, self.output)
-        delta = torch.softmax(logits, 2).sub_(targets).mul_(weights)
+        delta = output_gradient(logits, targets, self.rows.loss, 2, self.rows.classes).mul_(weights)
         torch.bmm(top.mT, delta, out=self.gradients[-2])
         torch.sum(delta, 1, keepdim=True, out=self.gradients[-1])
         back = torch.bmm(delta, self.output.mT)

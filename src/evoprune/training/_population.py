@@ -14,43 +14,21 @@ import numpy as np
 import psutil
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from evoprune._types import Float32Array, IntArray
-from evoprune.data import Fold
-from evoprune.errors import DataError
+from evoprune._types import Float32Array
 from evoprune.heads import CompactHead, Head, Structure, compact_head
 from evoprune.training._apply import CHUNK_ROWS, head_logits
 from evoprune.training._cancelled import TrainingCancelled
 from evoprune.training._device import resolve_device, trains_in_packs
-from evoprune.training._engine import CompactWeights, smoothed_targets, train_compact
+from evoprune.training._engine import CompactWeights, train_compact
 from evoprune.training._packed_engine import PackedEngine
 from evoprune.training._packs import Job
 from evoprune.training._prepare import PreparedFold, prepare_fold
 from evoprune.training._randomness import initial_matrices
 from evoprune.training._recipe import Recipe
+from evoprune.training._training_set import TrainingSet, check_training_set
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingSet:
-    """What all candidates are trained and evaluated on.
-
-    Attributes:
-        X: features `[N, D]`; may be memory-mapped.
-        y: class numbers `[N]`.
-        classes: C.
-        folds: rows to train on and to evaluate on.
-        extra: more rows that every trained head is applied to, by name: one array of raw
-            features `[n, D]`, float32, a fold (such as images of other data sets).
-    """
-
-    X: Float32Array
-    y: IntArray
-    classes: int
-    folds: tuple[Fold, ...]
-    extra: Mapping[str, tuple[Float32Array, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +37,8 @@ class TrainedCandidate:
 
     Attributes:
         heads: compact heads `[folds][seeds]` that take raw features (standardisation folded in).
-        logits: on each fold's evaluation rows `[folds][seeds]`, each `[n, C]`, float32.
+        logits: on each fold's evaluation rows `[folds][seeds]`, each `[n, C]`, float32; in a regression, the
+            predicted values in their natural units.
         epochs: epochs run `[folds][seeds]`.
         extra: logits on the training set's extra rows, by name, `[folds][seeds]`, each `[n, C]`, float32.
     """
@@ -108,18 +87,17 @@ class Trainer:
         device: where, as `resolve_device` takes it.
 
     Raises:
-        DataError: extra rows are not one float32 array `[n, D]` a fold.
+        DataError: extra rows, weights or targets do not fit the features and folds (see `TrainingSet`).
         ConfigError: the device is unknown, or there is none such.
     """
 
     def __init__(self, data: TrainingSet, head: Head, recipe: Recipe, device: str = "cpu") -> None:
-        _check_extra(data)
+        check_training_set(data)
         self.device = resolve_device(device)
         self.data = data
         self.head = head
         self.recipe = recipe
         self._folds: list[PreparedFold] | None = None
-        self._targets: list[Tensor] = []
         self._initial: dict[int, tuple[Float32Array, ...]] = {}
         self._packed: PackedEngine | None = None
 
@@ -189,11 +167,7 @@ class Trainer:
 
     def _prepared(self, seeds: Sequence[int]) -> list[PreparedFold]:
         if self._folds is None:
-            self._folds = [prepare_fold(self.data.X, fold.train, self.recipe) for fold in self.data.folds]
-            self._targets = [
-                smoothed_targets(torch.from_numpy(self.data.y[f.train]), self.data.classes, self.recipe.label_smoothing)
-                for f in self.data.folds
-            ]
+            self._folds = [prepare_fold(self.data, fold.train, self.recipe) for fold in self.data.folds]
         shapes = self.head.shapes(self.data.X.shape[1], self.data.classes)
         self._initial = {s: self._initial.get(s) or initial_matrices(shapes, s) for s in seeds}
         return self._folds
@@ -201,8 +175,10 @@ class Trainer:
     def _engine(self) -> PackedEngine:
         """The GPU's engine, which has the features of all folds there, or at hand."""
         if self._packed is None:
-            features = [fold.features for fold in self._folds or []]
-            self._packed = PackedEngine(features, self._targets, self.recipe, self.device)
+            folds = self._folds or []
+            self._packed = PackedEngine(
+                [fold.features for fold in folds], [fold.goal for fold in folds], self.recipe, self.device
+            )
         return self._packed
 
     def _workers(self) -> int:
@@ -222,7 +198,7 @@ class Trainer:
     def _train_one(self, structure: Structure, number: int, seed: int, cancelled: Callable[[], bool]) -> _Trained:
         fold = (self._folds or [])[number]
         weights = train_compact(
-            fold.features, self._targets[number], structure, self._initial[seed], self.recipe, seed, cancelled=cancelled
+            fold.features, fold.goal, structure, self._initial[seed], self.recipe, seed, cancelled=cancelled
         )
         return self._finish(weights, structure, number, cancelled)
 
@@ -231,7 +207,7 @@ class Trainer:
     ) -> _Trained:
         """The head that a training on fold `number` came to, and its logits."""
         fold = (self._folds or [])[number]
-        head = compact_head(weights.matrices, weights.bias, structure, fold.mean, fold.scale)
+        head = compact_head(*fold.in_units(weights.matrices, weights.bias), structure, fold.mean, fold.scale)
         X, rows = self.data.X, self.data.folds[number].evaluate
         return _Trained(
             head,
@@ -239,22 +215,6 @@ class Trainer:
             weights.epochs,
             {name: _logits(head, _chunks(extra[number]), cancelled) for name, extra in self.data.extra.items()},
         )
-
-
-def _check_extra(data: TrainingSet) -> None:
-    width = data.X.shape[1]
-    for name, extra in data.extra.items():
-        if len(extra) != len(data.folds):
-            raise DataError(
-                f"extra rows {name!r} are given for {len(extra)} fold(s) where there are {len(data.folds)}; "
-                "give one array a fold"
-            )
-        for number, rows in enumerate(extra):
-            if rows.ndim != 2 or rows.shape[1] != width or rows.dtype != np.float32:
-                raise DataError(
-                    f"extra rows {name!r} of fold {number} are {rows.dtype} of shape {rows.shape}; "
-                    f"give float32 of shape [n, {width}], the width of the features"
-                )
 
 
 def _chunks(rows: NDArray[Any]) -> Iterator[NDArray[Any]]:

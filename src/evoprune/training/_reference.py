@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from evoprune._types import BoolArray, Float32Array, IntArray
+from evoprune._types import BoolArray, Float32Array, FloatArray, IntArray
 from evoprune.heads import Head, Structure
+from evoprune.training._goal import Loss
 from evoprune.training._randomness import batch_order, chunk_rows, dropout_bytes, dropout_threshold, initial_matrices
 from evoprune.training._recipe import Recipe
 
@@ -46,6 +47,9 @@ def train_reference(
     *,
     max_steps: int | None = None,
     dtype: torch.dtype = torch.float32,
+    weights: FloatArray | None = None,
+    targets: Float32Array | FloatArray | None = None,
+    loss: Loss = "cross_entropy",
 ) -> TrainedWeights:
     """Train one candidate on rows `X` `[N, D]` (standardised already, if the recipe says so).
 
@@ -59,16 +63,21 @@ def train_reference(
         seed: of initial weights, batches and dropout.
         max_steps: end after so many steps, for tests.
         dtype: of weights and arithmetic.
+        weights: what each row counts `[N]`, of mean 1; None for all alike.
+        targets: distributions or (standardised) values `[N, C]` in place of the class numbers, or None.
+        loss: of a row.
     """
     features, labels = torch.from_numpy(X).to(dtype), torch.from_numpy(y)
+    aims = None if targets is None else torch.from_numpy(targets).to(dtype)
+    counts = torch.ones(len(X), dtype=dtype) if weights is None else torch.from_numpy(weights).to(dtype)
     shapes = head.shapes(X.shape[1], classes)
     masks = [torch.from_numpy(structure.mask(i, classes)) for i in range(len(shapes))]
-    weights = [
+    matrices = [
         (torch.from_numpy(w).to(dtype) * m).requires_grad_()
         for w, m in zip(initial_matrices(shapes, seed), masks, strict=True)
     ]
     bias = torch.zeros(classes, dtype=dtype, requires_grad=True)
-    parameters = [*weights, bias]
+    parameters = [*matrices, bias]
     optimizer = _optimizer(parameters, recipe)
     thresholds = _dropout_thresholds(structure, recipe)
     keep = [
@@ -85,14 +94,22 @@ def train_reference(
         for start in range(0, len(X), recipe.batch_size):
             rows = order[start : start + recipe.batch_size]
             drops = [None if k is None else k[start : start + recipe.batch_size] for k in keep]
-            logits = _forward(features[rows], weights, masks, bias, drops)
-            loss = functional.cross_entropy(logits, labels[rows], label_smoothing=recipe.label_smoothing)
+            outputs = _forward(features[rows], matrices, masks, bias, drops)
+            if aims is None:
+                each = functional.cross_entropy(
+                    outputs, labels[rows], label_smoothing=recipe.label_smoothing, reduction="none"
+                )
+            elif loss == "cross_entropy":
+                each = functional.cross_entropy(outputs, aims[rows], reduction="none")
+            else:
+                each = functional.mse_loss(outputs, aims[rows], reduction="none").mean(dim=1)
+            batch_loss = (counts[rows] * each).sum() / len(rows)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            batch_loss.backward()  # type: ignore[no-untyped-call]
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate(step, steps)
             optimizer.step()
-            total += loss.item() * len(rows)
+            total += batch_loss.item() * len(rows)
             step += 1
             if step == max_steps:
                 return _result(parameters, masks, epoch, total / len(X))

@@ -12,6 +12,7 @@ from torch import Tensor
 from evoprune._types import Float32Array
 from evoprune.heads import Structure
 from evoprune.training._cancelled import TrainingCancelled
+from evoprune.training._goal import Goal, mean_loss, output_gradient, row_losses
 from evoprune.training._optimizers import make_optimizer
 from evoprune.training._randomness import batch_order, chunk_rows, dropout_bytes, dropout_threshold
 from evoprune.training._recipe import Recipe
@@ -19,10 +20,11 @@ from evoprune.training._recipe import Recipe
 
 @dataclass(frozen=True)
 class _Batch:
-    """Rows of one step: inputs `[B, d]`, targets `[C, B]`, dropout by hidden layer, where they stand in the epoch."""
+    """Rows of a step: inputs `[B, d]`, targets `[C, B]`, weights `[B]`, dropout by hidden layer, place in an epoch."""
 
     inputs: Tensor
     targets: Tensor
+    weights: Tensor | None
     keep: tuple[Tensor | None, ...]
     place: slice
 
@@ -37,18 +39,19 @@ class TorchNetwork:
     def __init__(
         self,
         features: Tensor,
-        targets: Tensor,
+        goal: Goal,
         structure: Structure,
         initial: tuple[Float32Array, ...],
         recipe: Recipe,
         seed: int,
         master: torch.dtype,
     ) -> None:
-        layers = structure.layers(targets.shape[1])
+        layers = structure.layers(goal.outputs)
         indices = [np.flatnonzero(layer) for layer in layers]
         self.recipe, self.seed, self.rows = recipe, seed, len(features)
         self.dtype, self.mixed = features.dtype, features.dtype != master
-        self.targets = targets.to(master).t().contiguous()
+        goal = goal.to(master)
+        self.loss, self.targets, self.row_weights = goal.loss, goal.targets.t().contiguous(), goal.weights
         self._draw_dropout([len(layer) for layer in layers], [len(index) for index in indices], master)
         inputs = features if len(indices[0]) == len(layers[0]) else features[:, torch.from_numpy(indices[0])]
         self.inputs = inputs * self.scales[0] if self.scales[0] != 1 else inputs
@@ -113,9 +116,13 @@ class TorchNetwork:
                 inputs.mul_(keep[0])
             masks = [k if k is None else torch.split(k, size) for k in keep[1:]]
             targets = torch.split(self.targets.index_select(1, chosen), size, 1)
+            counts = None
+            if self.row_weights is not None:
+                counts = torch.split(self.row_weights.index_select(0, chosen), size)
             for i, (x, y) in enumerate(zip(torch.split(inputs, size), targets, strict=True)):
                 first = start + i * size
-                yield _Batch(x, y, tuple(m if m is None else m[i] for m in masks), slice(first, first + len(x)))
+                w, keeps = None if counts is None else counts[i], tuple(m if m is None else m[i] for m in masks)
+                yield _Batch(x, y, w, keeps, slice(first, first + len(x)))
 
     def _step(self, batch: _Batch, rate: float) -> None:
         """One step of the optimizer on one batch."""
@@ -130,7 +137,9 @@ class TorchNetwork:
         logits = torch.addmm(self.bias, self.output, top.t(), alpha=scale)
         if self.recipe.early_stopping is not None:
             self.logits[:, batch.place] = logits
-        delta = torch.softmax(logits, 0).sub_(batch.targets).mul_(scale / rows)
+        delta = output_gradient(logits, batch.targets, self.loss, 0, len(logits)).mul_(scale / rows)
+        if batch.weights is not None:
+            delta.mul_(batch.weights)
         torch.mm(delta, top, out=self.gradients[-2])
         torch.sum(delta, 1, keepdim=True, out=self.gradients[-1])
         if scale != 1:
@@ -173,8 +182,8 @@ class TorchNetwork:
 
     def epoch_loss(self) -> float:
         """Mean training loss of the epoch just run."""
-        logs = torch.log_softmax(self.logits, 0)
-        return -float((logs * self.targets.index_select(1, self.order)).sum(0).mean())
+        losses = row_losses(self.logits, self.targets.index_select(1, self.order), self.loss, 0, len(self.targets))
+        return mean_loss(losses, None if self.row_weights is None else self.row_weights.index_select(0, self.order))
 
     def snapshot(self) -> list[Tensor]:
         """A copy of all weights."""
