@@ -60,6 +60,13 @@ def test_between_sizes_it_is_interpolated_over_the_logarithm():
     assert found[3, 0] == pytest.approx(0.2 * (1 - np.log(45 / 32) / np.log(64 / 32)))
 
 
+def made_alike(gaps, spread=0.0, folds=3):
+    """Values `[F, 2, 2, K, M]` on folds with these gaps, and this standard deviation among two runs."""
+    runs = np.array([1, -1])[:, None, None] * spread / np.sqrt(2)
+    without = np.asarray(gaps)[None] + runs
+    return np.tile(np.stack([without, np.zeros_like(without) + runs]), (folds, 1, 1, 1, 1))
+
+
 @pytest.mark.parametrize("width", [1, 2, 9, 40])
 def test_it_is_only_ever_for_the_worse(monkeypatch, width):
     problem = noise_problem(width, rows=30)
@@ -68,9 +75,9 @@ def test_it_is_only_ever_for_the_worse(monkeypatch, width):
 
     def any_sign(problem, guide, sizes, seed):
         measured.append(rng.normal(size=(len(sizes), 3)))
-        return measured[-1]
+        return made_alike(measured[-1])
 
-    monkeypatch.setattr("evoprune.guidance._optimism._gaps", any_sign)
+    monkeypatch.setattr("evoprune.guidance._optimism._made_alike", any_sign)
     correction = measured_correction(problem, None, 0)
     assert correction.length == width
     sizes = {max(1, round(share * width)) for share in SHARES} - {width}
@@ -88,10 +95,41 @@ def test_it_is_only_ever_for_the_worse(monkeypatch, width):
 def test_a_gap_that_is_the_same_everywhere_stays_as_it_is(monkeypatch):
     problem = noise_problem(40, rows=30, objectives=("loss", "accuracy"))
     monkeypatch.setattr(
-        "evoprune.guidance._optimism._gaps", lambda problem, guide, sizes, seed: np.tile([0.3, -0.1], (len(sizes), 1))
+        "evoprune.guidance._optimism._made_alike",
+        lambda problem, guide, sizes, seed: made_alike(np.tile([0.3, -0.1], (len(sizes), 1))),
     )
     inner = measured_correction(problem, None, 0).gaps[:-1]
     assert inner == pytest.approx(np.tile([0.3, -0.1], (len(inner), 1)))
+
+
+def test_in_doubt_the_larger_mask_is_right(monkeypatch):
+    problem = noise_problem(400, rows=30, objectives=("loss", "accuracy", "active"))
+    values = {
+        "some doubt": made_alike(np.zeros((len(SHARES), 3)), spread=[0.3, 0.6, 0], folds=9),
+        "none": made_alike(np.zeros((len(SHARES), 3)), folds=9),
+    }
+    found = {}
+    for name, alike in values.items():
+        monkeypatch.setattr("evoprune.guidance._optimism._made_alike", lambda *_, alike=alike: alike)
+        found[name] = measured_correction(problem, None, 0).of(masks_of([25, 100, 200, 400], 400))
+    # Of nine folds the mean has a third of the spread; a mask of a quarter of the size has to be better by that.
+    assert found["some doubt"][:, 0] == pytest.approx([0.2, 0.1, 0.05, 0])
+    assert found["some doubt"][:, 1] == pytest.approx([-0.4, -0.2, -0.1, 0])
+    assert (found["some doubt"][:, 2] == 0).all()
+    assert (found["none"] == 0).all()
+
+
+def test_failed_trainings_are_left_out_of_the_correction_and_named(monkeypatch, caplog):
+    problem = noise_problem(40, rows=30, objectives=("loss", "accuracy"))
+    values = made_alike(np.tile([0.3, -0.1], (len({round(share * 40) for share in SHARES} - {0}), 1)))
+    whole = values.copy()
+    values[0, 1, 0] = np.nan
+    found = []
+    for alike in (whole, values):
+        monkeypatch.setattr("evoprune.guidance._optimism._made_alike", lambda *_, alike=alike: alike)
+        found.append(measured_correction(problem, None, 0).gaps)
+    assert found[1] == pytest.approx(found[0])
+    assert "of the correction failed" in caplog.text
 
 
 def by_correlation(data, sets, seed):

@@ -18,6 +18,12 @@ SIZES = sorted({max(1, round(share * LENGTH)) for share in SHARES} - {LENGTH})
 DIRECTIONS = [(False,), (False, False), (False, False, True)]
 
 
+@pytest.fixture(autouse=True)
+def gates_for_few_bits(monkeypatch):
+    """The genomes here are short, and are recombined all the same."""
+    monkeypatch.setattr("evoprune.search._guided.GATED_FROM", 1)
+
+
 class FakeGuide:
     """Knows the planted bits only dimly, and checks that it is asked as agreed."""
 
@@ -144,8 +150,8 @@ def mean_hits(genomes):
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_planted_bits_are_found_in_a_budget_in_which_random_search_finds_few(guide_or_none, seed):
-    found, _ = run(GuidedSearch(LENGTH, (False, False), seed, guide=guide_or_none(LENGTH, seed)), 300)
-    chance, _ = run(create("random", length=LENGTH, maximize=(False, False), seed=seed), 300)
+    found, _ = run(GuidedSearch(LENGTH, (False, False), seed, guide=guide_or_none(LENGTH, seed)), 150)
+    chance, _ = run(create("random", length=LENGTH, maximize=(False, False), seed=seed), 150)
     assert mean_hits(found) > mean_hits(chance) + 1
 
 
@@ -220,6 +226,17 @@ def test_pools_hold_two_known_genomes_and_bits_that_neither_has():
         known += list(genomes)
     assert checked > 10
     assert new_bits > checked
+
+
+def test_of_few_bits_no_children_are_chosen_by_gates(monkeypatch):
+    monkeypatch.setattr("evoprune.search._guided.GATED_FROM", LENGTH + 1)
+
+    class NoChildren(FakeGuide):
+        def recombine(self, pools, count, seed):
+            raise AssertionError("asked to recombine")
+
+    genomes, _ = run(GuidedSearch(LENGTH, (False, False), 0, guide=NoChildren()), 150)
+    assert len(genomes) == 150
 
 
 def test_each_part_can_be_switched_off():

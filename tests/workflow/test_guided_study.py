@@ -17,11 +17,16 @@ from evoprune.study import Interrupted
 BUDGET = 46
 
 
+def shorten(patch):
+    """Gates are trained so briefly that a study takes no longer than an unguided one, and choose from few bits too."""
+    patch.setattr("evoprune.guidance._gates.FEWEST_STEPS", 6)
+    patch.setattr("evoprune.guidance._gates.EPOCHS", 1)
+    patch.setattr("evoprune.search._guided.GATED_FROM", 1)
+
+
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
-    """Gates are trained so briefly that a study takes no longer than an unguided one."""
-    monkeypatch.setattr("evoprune.guidance._gates.FEWEST_STEPS", 6)
-    monkeypatch.setattr("evoprune.guidance._gates.EPOCHS", 1)
+    shorten(monkeypatch)
 
 
 @pytest.fixture
@@ -73,8 +78,7 @@ def interrupted(features, recipe, folder, batches):
 def straight(features, quick):
     """The history of a run that nothing disturbed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("evoprune.guidance._gates.FEWEST_STEPS", 6)
-        patch.setattr("evoprune.guidance._gates.EPOCHS", 1)
+        shorten(patch)
         return table(study(features, quick.model_copy(update={"epochs": 2})).run(BUDGET))
 
 
@@ -108,7 +112,7 @@ def test_a_second_session_works_nothing_out_that_the_first_one_knew(
     def refuse(*arguments, **settings):
         raise AssertionError("asked again")
 
-    for name in ("guidance.Guide.recombine", "guidance.Guide.scores", "workflow._study.measured_correction"):
+    for name in ("guidance.Guide.recombine", "guidance.Guide.scores", "guidance._guidance.measured_correction"):
         monkeypatch.setattr(f"evoprune.{name}", refuse)
     monkeypatch.setattr("evoprune.guidance._elimination.gate_sizes", refuse)
     with sqlite3.connect(tmp_path / "run" / "study.sqlite") as connection:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,16 @@ from evoprune.data import Fold, Partition, partition
 from evoprune.errors import ConfigError
 from evoprune.experiments._tasks import Row
 from evoprune.features import Features
-from evoprune.guidance import CorrectedProblem, guide_for, measured_correction
+from evoprune.guidance import GUIDED_FOLDS, GUIDED_OBJECTIVES, Guidance, fitness_recipe, guidance_for
 from evoprune.heads import CompactHead, Encoding, Head, parse_encoding
 from evoprune.objectives import accuracy_score, auroc, fit_detector, get_objectives
 from evoprune.problem import Problem
 from evoprune.search import SearchOptions, create
-from evoprune.study import Evaluate, Store, StudyKey, search
+from evoprune.study import Store, StudyKey, search
 from evoprune.training import Trainer, TrainingSet, head_logits
-from evoprune.workflow import GUIDED_FOLDS, RunConfig, extra_rows
+from evoprune.workflow import RunConfig, extra_rows
 
-SEARCHES = {"guided": ("calibrated_loss", "active"), "genetic": ("accuracy",), "nsga2": ("accuracy", "active")}
+SEARCHES = {"guided": GUIDED_OBJECTIVES, "genetic": ("accuracy",), "nsga2": ("accuracy", "active")}
 """Searches, ours and those of the papers, with the objectives they are run with."""
 
 SEARCH_FOLDS = {"guided": GUIDED_FOLDS}
@@ -105,14 +106,19 @@ class Ground:
 
     def detection(self, head: CompactHead) -> float | None:
         """AUROC of telling outliers from the test rows with a trained head; None without out-of-distribution rows."""
-        report = self.parts.report[:1]
-        extra = extra_rows(self.features, report, "report", protocol=self.config.protocol, seed=self.seed)
-        if "ood" not in extra:
+        if self._outliers is None:
             return None
         X, y = self.features.X, self.features.y
-        train, test = report[0].train, report[0].evaluate
+        train, test = self.parts.report[0].train, self.parts.report[0].evaluate
         detector = fit_detector(self.config.ood_score, head, X[train], y[train])
-        return float(auroc(detector.score(X[test])[None], detector.score(extra["ood"][0])[None])[0])
+        return float(auroc(detector.score(X[test])[None], detector.score(self._outliers)[None])[0])
+
+    @cached_property
+    def _outliers(self) -> Float32Array | None:
+        """Out-of-distribution rows of the report `[n, D]`, drawn once for all heads."""
+        report = self.parts.report[:1]
+        extra = extra_rows(self.features, report, "report", protocol=self.config.protocol, seed=self.seed)
+        return extra["ood"][0] if "ood" in extra else None
 
     def accuracies(self, heads: Sequence[CompactHead], rows: IntArray) -> list[float]:
         """Accuracy of trained heads on some rows."""
@@ -258,6 +264,8 @@ def evaluated(
     folds = ground.search_folds(variant.folds)
     extra = extra_rows(features, folds, "search", protocol=ground.config.protocol, seed=ground.seed)
     data = TrainingSet(features.X, features.y, features.classes, folds, extra)
+    if variant.method == "guided":
+        recipe = fitness_recipe(recipe, folds, len(ground.parts.report[0].train))
     problem = Problem(
         data,
         ground.encoding,
@@ -266,10 +274,9 @@ def evaluated(
         seed=ground.seed * 10_000,
         ood_score=ground.config.ood_score,
     )
-    guide = guide_for(data, ground.encoding, recipe.precision, ground.seed) if variant.method == "guided" else None
-    evaluate: Evaluate = problem.evaluate
-    if guide is not None and variant.corrected and len(folds) > 1:
-        evaluate = CorrectedProblem(problem, measured_correction(problem, guide, ground.seed)).evaluate
+    guidance = Guidance(None, problem.evaluate)
+    if variant.method == "guided":
+        guidance = guidance_for(problem, ground.seed, corrected=variant.corrected)
     length = ground.encoding.length
     found = create(
         variant.method,
@@ -277,10 +284,10 @@ def evaluated(
         maximize=problem.maximize,
         seed=ground.seed,
         options=variant.options,
-        guide=guide,
+        guide=guidance.guide,
     )
     with closing(Store(None, StudyKey(length, tuple(objectives), ""), recipe=recipe.name)) as store:
-        search(found, evaluate, store, budget=evaluations, batch=_BATCH)
+        search(found, guidance.evaluate, store, budget=evaluations, batch=_BATCH)
         stored = store.evaluations()
     if not any(e.state == "complete" for e in stored):
         raise ConfigError(f"every evaluation of search {variant.method!r} failed; check the recipe's learning rate")

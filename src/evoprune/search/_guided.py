@@ -16,9 +16,12 @@ SHARES = (0.01, 0.02, 0.035, 0.05, 0.07, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75)
 NEAR = 0.12
 """Genomes whose size differs by less than this share belong to one niche."""
 
-CHILDREN, FEW_CHILDREN, NICHES_A_TURN = 6, 2, 2
+CHILDREN, FEW_CHILDREN, NICHES_A_TURN = 6, 1, 2
 """Children of a niche in its turn, those of a niche of large genomes, and niches a turn. Large genomes are dear to
 evaluate and differ little from each other."""
+
+GATED_FROM = 256
+"""Of fewer bits, gates choose the same few again and again: minutes of training for children that are known."""
 
 FRESH = 0.25
 """Bits that neither parent has are added to a pool of parents, at least so many in proportion to it."""
@@ -28,7 +31,7 @@ GATED_UP_TO = 0.2
 less than what single eliminations err, and children are votes of several."""
 
 SWAPS = (1, 1, 1, 2, 2, 3, 4, 6)
-"""Bits that are exchanged in a child that is known already, one try after the other."""
+"""Bits that are exchanged in a child that is known already, in one try after the other."""
 
 NOISE = 0.15
 """Standard deviation of what is added to a vote, in units of the spread of scores."""
@@ -39,11 +42,11 @@ class GuidedSearch(Algorithm):
 
     Sizes are niches: a genome competes with those of about its own size alone, so that one
     run finds the whole trade-off, and large genomes do not push out small ones. In each turn
-    some niches have children. Up to a fifth of all bits, two parents (of the niche, or one of the
-    next larger sizes) and some random bits form a pool, out of which the guide keeps as many
-    bits as the niche has. Above it, a child is the vote of some of the guide's scores and of the
-    niche's better half, with noise. Without a guide children are votes at every size, of what
-    the search itself has learned: how often a bit is in better genomes.
+    some niches have children. Up to a fifth of all bits, where there are at least 256, two parents
+    (of the niche, or one of the next larger sizes) and some random bits form a pool, out of which
+    the guide keeps as many bits as the niche has. Above it, a child is the vote of some of the
+    guide's scores and of the niche's better half, with noise. Without a guide children are votes at
+    every size, of what the search itself has learned: how often a bit is in better genomes.
 
     Within a niche the order is that of non-dominated sorting and crowding (Deb and others,
     2002). The turns do not depend on the budget, so that a run may be made longer.
@@ -83,8 +86,10 @@ class GuidedSearch(Algorithm):
         self._turn += 1
         # A genome of one bit has no size besides the full one, and with nothing learned there are no parents.
         begin = self._turn == 0 or not self._sizes or not len(self._genomes)
-        asked = self._initial() if begin else self._children()
-        return _distinct(asked)
+        asked = _distinct(self._initial() if begin else self._children())
+        known = {genome.tobytes() for genome in self._genomes}
+        # In small spaces a turn may bring nothing new; then its children are changed by a few bits.
+        return self._changed(asked, known) if all(genome.tobytes() in known for genome in asked) else asked
 
     def _learn(self, genomes: BoolArray, values: FloatArray) -> None:
         fine = succeeded(values)
@@ -93,17 +98,16 @@ class GuidedSearch(Algorithm):
         self._genomes = np.concatenate([self._genomes, genomes[new]])
         self._costs = np.concatenate([self._costs, costs(values[new], self.maximize)])
 
-    def _new(self, children: BoolArray) -> BoolArray:
-        """Children, those that are known already changed by a few bits; all of them where nothing new is found."""
-        known = {genome.tobytes() for genome in self._genomes}
+    def _changed(self, children: BoolArray, known: set[bytes]) -> BoolArray:
+        """Children with so many bits exchanged that they are new; all as they are where nothing new is found."""
         found: dict[bytes, BoolArray] = {}
         for child in children:
             for swaps in SWAPS:
-                if child.tobytes() not in known and child.tobytes() not in found:
-                    found[child.tobytes()] = child
+                changed = self._swapped(child, swaps)
+                if changed.tobytes() not in known and changed.tobytes() not in found:
+                    found[changed.tobytes()] = changed
                     break
-                child = self._swapped(child, swaps)  # noqa: PLW2901
-        return np.stack(list(found.values())) if found else _distinct(children)
+        return np.stack(list(found.values())) if found else children
 
     def _swapped(self, genome: BoolArray, swaps: int) -> BoolArray:
         """A genome with some of its bits exchanged for others, which are drawn by their scores."""
@@ -148,7 +152,12 @@ class GuidedSearch(Algorithm):
         """Children of one niche `[CHILDREN, L]`."""
         niche = self._ranked(size * (1 - NEAR), size * (1 + NEAR))
         better = niche[: max(3, len(niche) // 2)]
-        gated = self._guide is not None and self._options.recombination and size <= GATED_UP_TO * self.length
+        gated = (
+            self._guide is not None
+            and self._options.recombination
+            and self.length >= GATED_FROM
+            and size <= GATED_UP_TO * self.length
+        )
         if not gated or len(better) < 2:
             children = CHILDREN if size <= GATED_UP_TO * self.length else FEW_CHILDREN
             return _best(np.stack([self._vote(better) for _ in range(children)]), size)

@@ -18,6 +18,25 @@ from evoprune.search import Guide
 from evoprune.study import Store
 
 
+class GuideMemory:
+    """Keeps guidance in a run's store; see `guidance.Memory`.
+
+    Args:
+        store: of the run.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def guide(self, guide: Guide) -> RememberedGuide:
+        """A guide that answers as this one does, from the store where it was asked before."""
+        return RememberedGuide(guide, self._store)
+
+    def correction(self, measure: Callable[[], Correction]) -> Correction:
+        """The correction in the store, or else what is measured now, which is kept there."""
+        return _remembered_correction(self._store, measure)
+
+
 class RememberedGuide:
     """Answers from the store where the same was asked before, and otherwise from a guide.
 
@@ -66,8 +85,7 @@ class RememberedGuide:
             raise _unreadable(self._store, name, error) from error
 
 
-def remembered_correction(store: Store, measure: Callable[[], Correction]) -> Correction:
-    """The correction of a run's values: that in its store, or else measured and kept there."""
+def _remembered_correction(store: Store, measure: Callable[[], Correction]) -> Correction:
     stored = store.result("guide/correction")
     if stored is None:
         found = measure()

@@ -11,32 +11,31 @@ from evoprune._types import BoolArray
 from evoprune.data import Protocol, partition
 from evoprune.errors import ConfigError, StorageError
 from evoprune.features import Features
-from evoprune.guidance import CorrectedProblem, guide_for, measured_correction
+from evoprune.guidance import Guidance, fitness_recipe, guidance_for
 from evoprune.heads import Head, default_head, parse_encoding
 from evoprune.model import Model
 from evoprune.objectives import get_objectives
 from evoprune.problem import Problem
 from evoprune.search import Algorithm, Guide, SearchOptions, create
-from evoprune.study import Callback, Evaluate, Store, StudyKey, search
+from evoprune.study import Callback, Store, StudyKey, search
 from evoprune.training import Recipe, TrainingSet, get_recipe, resolve_device
 from evoprune.workflow._conclusion import Conclusion, data_digest
 from evoprune.workflow._config import RunConfig, make_config
 from evoprune.workflow._extras import extra_rows
-from evoprune.workflow._remembered_guide import RememberedGuide, remembered_correction
+from evoprune.workflow._hears_result import told
+from evoprune.workflow._remembered_guide import GuideMemory
 from evoprune.workflow._result import Result
 from evoprune.workflow._run_folder import RunFolder
 from evoprune.workflow._scorer import SEEDS_A_RUN, Scorer
+from evoprune.workflow._study_html import ShownInNotebooks
 
 logger = logging.getLogger(__name__)
-
-GUIDED_FOLDS = 3
-"""Inner folds that fitness is averaged over in a guided search, unless told otherwise."""
 
 UNLIMITED = 1_000_000
 """Evaluations of a search that is limited in time alone."""
 
 
-class Study:
+class Study(ShownInNotebooks):
     """A search for the neurons worth keeping, on one set of features.
 
     Args:
@@ -135,7 +134,7 @@ class Study:
         self.problem = Problem(
             TrainingSet(features.X, features.y, features.classes, folds, extra),
             self.encoding,
-            config.recipe,
+            self._fitness_recipe(),
             get_objectives(config.objectives),
             seed=config.seed * SEEDS_A_RUN,
             ood_score=config.ood_score,
@@ -162,7 +161,7 @@ class Study:
         Args:
             evaluations: the total, those of earlier sessions included; 200 by default, as published.
             seconds: of searching, after which it ends with what it has; without `evaluations` the only limit.
-            callbacks: told at the start and after each committed batch.
+            callbacks: told at the start and after each committed batch; those with `on_result` also the result.
             should_stop: asked before each batch.
             on_report: called with the trainings done and to do for the report, after the search.
 
@@ -197,10 +196,10 @@ class Study:
                 self.config.evaluations,
                 self.partition.description,
             )
-            guide = self._guide(store)
+            guidance = self._guidance(store)
             search(
-                self._new_algorithm(guide),
-                self._evaluate(store, guide),
+                self._new_algorithm(guidance.guide),
+                guidance.evaluate,
                 store,
                 budget=self.config.evaluations,
                 batch=self.config.batch,
@@ -209,7 +208,7 @@ class Study:
                 seconds=self.config.seconds,
             )
             self._keep_length(len(store))
-            return self.conclusion.draw(store, on_report)
+            return told(self.conclusion.draw(store, on_report), callbacks)
         finally:
             store.close()
 
@@ -230,20 +229,17 @@ class Study:
         if self.folder is not None:
             self.folder.claim(self.config)
 
-    def _guide(self, store: Store) -> RememberedGuide | None:
-        """What a guided search goes by, its answers kept in the store."""
+    def _fitness_recipe(self) -> Recipe:
+        """What candidates are trained by; the published searches train them as their papers say."""
         if self.config.algorithm != "guided":
-            return None
-        guide = guide_for(self.problem.data, self.encoding, self.config.recipe.precision, self.config.seed)
-        return None if guide is None else RememberedGuide(guide, store)
+            return self.config.recipe
+        return fitness_recipe(self.config.recipe, self.partition.search, len(self.partition.report[0].train))
 
-    def _evaluate(self, store: Store, guide: RememberedGuide | None) -> Evaluate:
-        """What measures genomes: corrected where the guide has seen the rows that fitness is measured on."""
-        if guide is None or len(self.problem.data.folds) == 1:
-            return self.problem.evaluate
-        seed = self.config.seed
-        correction = remembered_correction(store, lambda: measured_correction(self.problem, guide, seed))
-        return CorrectedProblem(self.problem, correction).evaluate
+    def _guidance(self, store: Store) -> Guidance:
+        """What a guided search goes by, all that it works out kept in the store."""
+        if self.config.algorithm != "guided":
+            return Guidance(None, self.problem.evaluate)
+        return guidance_for(self.problem, self.config.seed, memory=GuideMemory(store))
 
     def _new_algorithm(self, guide: Guide | None = None) -> Algorithm:
         return create(
