@@ -11,11 +11,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from evoprune._types import FloatArray
-from evoprune.sklearn._estimator import EvoPruneEstimator
+from evoprune.sklearn._labelled import LabelledEstimator
+from evoprune.sklearn._weights import ClassWeight
 from evoprune.training import Recipe
 
 
-class EvoPruneClassifier(ClassifierMixin, EvoPruneEstimator):  # type: ignore[misc]
+class EvoPruneClassifier(ClassifierMixin, LabelledEstimator):  # type: ignore[misc]
     """A classifier head whose features or hidden units are chosen by evolution.
 
     Fitness is measured on rows that a candidate was not trained on: inner folds, or a stratified
@@ -30,12 +31,15 @@ class EvoPruneClassifier(ClassifierMixin, EvoPruneEstimator):  # type: ignore[mi
             accuracy, and the others do both with accuracy and active share.
         algorithm: `guided` (any number of objectives), `genetic` (one), `nsga2`, `nsga3` or `spea2`
             (several), or `random`.
-        recipe: `fast`, `paper` or a `Recipe`.
+        recipe: `fast` (with more epochs where rows are few: at least 150 steps), `paper` or a `Recipe`.
         evaluations: number of evaluations of the search.
         folds: inner folds that fitness is averaged over; 1 for one validation part. By default 3 (no more
             than the rarest class has rows) for `guided`, and 1 for the others.
         max_share: largest share of all features (or of what else is pruned) that may be active in the chosen
             head, above 0 and up to 1; None for no limit.
+        class_weight: what each class counts in training: weights by label, `balanced` for as much in all as
+            any other class, or None for what its rows count. Fitness does not count it; `balanced_accuracy` or
+            `f1` as objective goes with `balanced`.
         random_state: of splits, search and training: a seed, a generator, or None for another result each time.
         warm_start: continue the last fit's search up to `evaluations` in all, if rows and parameters are the
             same; the result is that of one longer search. With `guided`, another `max_share` costs no new
@@ -68,6 +72,7 @@ class EvoPruneClassifier(ClassifierMixin, EvoPruneEstimator):  # type: ignore[mi
         evaluations: int = 200,
         folds: int | None = None,
         max_share: float | None = None,
+        class_weight: ClassWeight = None,
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
         warm_start: bool = False,
         n_jobs: int | None = None,
@@ -81,6 +86,7 @@ class EvoPruneClassifier(ClassifierMixin, EvoPruneEstimator):  # type: ignore[mi
             evaluations=evaluations,
             folds=folds,
             max_share=max_share,
+            class_weight=class_weight,
             random_state=random_state,
             warm_start=warm_start,
             n_jobs=n_jobs,

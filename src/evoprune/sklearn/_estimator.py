@@ -1,45 +1,41 @@
-"""What classifier and selector share: a search on parts of the training rows, and a head trained on all of them."""
+"""What all estimators share: a search on parts of the training rows, and a head trained on all of them."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 
-from evoprune._types import BoolArray, Float32Array, FloatArray, IntArray
+from evoprune._types import BoolArray, FloatArray, IntArray
 from evoprune.data import Division, Fold, partition
 from evoprune.errors import ConfigError, DataError, EvoPruneError
-from evoprune.heads import Encoding, Head, parse_encoding
-from evoprune.model import Model
+from evoprune.guidance import GUIDED_FOLDS, fitness_recipe
+from evoprune.heads import CompactHead, Encoding, Head, parse_encoding
 from evoprune.objectives import get_objectives
 from evoprune.problem import Problem
 from evoprune.search import SearchOptions
 from evoprune.sklearn._choice import best_of, front, of_size
-from evoprune.sklearn._plan import DEFAULT_OBJECTIVES, History, Plan
+from evoprune.sklearn._plan import LABELLED, History, Plan
 from evoprune.sklearn._printed import Printed
 from evoprune.sklearn._sizes import exact_size, is_whole, limit_of
 from evoprune.sklearn._threads import threads
 from evoprune.training import Recipe, TrainingSet, get_recipe, train_population
 
-GUIDED_FOLDS = 3
-"""Inner folds of a guided search, unless told otherwise: what its guide has seen is corrected for between folds."""
-
-GATED_FROM = 256
-"""Of fewer features, gates choose the same few again and again: minutes of training for children that are known.
-There, children are votes of the guide's scores and of better genomes at every size."""
+FEWEST_STEPS = 150
+"""Of the fast recipe: its 15 epochs are made for a thousand rows and more, and of a hundred they are 15 steps."""
 
 
 class EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
-    """Base of classifier and selector; see `EvoPruneClassifier` for parameters and attributes."""
+    """Base of all estimators; see `EvoPruneClassifier` for parameters and attributes."""
 
     encoding = "features"
     n_features_to_select: float | None = None
+    _default_objectives = LABELLED
     _memory: tuple[str, History] | None = None
 
     def __init__(
@@ -69,37 +65,20 @@ class EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> EvoPruneEstimator:
-        """Search, then train the chosen head on all rows.
+    def _fit(self, data: TrainingSet) -> CompactHead:
+        """Search on rows that are not divided yet, then train the chosen head on all of them.
 
-        Args:
-            X: features `[N, D]`, finite; an array, or a table of pandas or polars.
-            y: class labels `[N]`, of at least two classes, with as many rows of each as there are inner
-                folds (two for `folds=1`).
-
-        Returns:
-            The estimator itself.
-
-        Raises:
-            ConfigError: a parameter is unknown or does not fit the others.
-            DataError: a class has too few rows.
-            ValueError: X or y cannot be used (as scikit-learn says it).
+        Sets all learned attributes that do not depend on what is predicted.
         """
-        rows, targets = validate_data(self, X, y, dtype=np.float32, ensure_min_samples=2)
-        check_classification_targets(targets)
-        self.classes_, labels = np.unique(targets, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y holds one class ({targets.tolist()[0]!r}) only; give rows of at least two classes")
         with threads(self.n_jobs):
-            self._fit(np.ascontiguousarray(rows), labels.astype(np.int64))
-        return self
+            return self._searched_and_trained(data)
 
-    def _fit(self, X: Float32Array, labels: IntArray) -> None:
-        classes = len(self.classes_)
-        encoding = parse_encoding(self.encoding, Head(*np.atleast_1d(self.hidden)), width=X.shape[1], classes=classes)
+    def _searched_and_trained(self, data: TrainingSet) -> CompactHead:
+        width = data.X.shape[1]
+        encoding = parse_encoding(self.encoding, Head(*np.atleast_1d(self.hidden)), width=width, classes=data.classes)
         limit, exact = limit_of(self.max_share, encoding.length), exact_size(self.n_features_to_select, encoding.length)
         self.seed_ = self._seed()
-        plan, report = self._plan(X, labels, encoding)
+        plan, report = self._plan(data, encoding)
         maximize, history = plan.problem.maximize, self._searched(plan)
         if exact is not None:
             history = self._brought_to_size(plan, history, exact)
@@ -108,10 +87,10 @@ class EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
         self.history_ = self._table(plan, history)
         self.front_ = self._table(plan, history, front(history, maximize))
         (trained,) = train_population(
-            TrainingSet(X, labels, classes, report),
+            replace(data, folds=report, evaluation_weights=None),
             [encoding.decode(self.genome_)],
             head=encoding.head,
-            recipe=plan.problem.recipe,
+            recipe=self._recipe(len(data.X)),
             seeds=[self.seed_],
         )
         head = trained.heads[0][0]
@@ -119,26 +98,27 @@ class EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
             raise EvoPruneError(
                 "the chosen head did not converge on all rows; give a recipe with a lower learning rate"
             )
-        self.model_ = Model(head, tuple(map(str, self.classes_)))
-        self.support_: BoolArray = np.zeros(X.shape[1], dtype=np.bool_)
+        self.support_: BoolArray = np.zeros(width, dtype=np.bool_)
         self.support_[head.inputs] = True
+        return head
 
-    def _plan(self, X: Float32Array, labels: IntArray, encoding: Encoding) -> tuple[Plan, tuple[Fold, ...]]:
+    def _plan(self, data: TrainingSet, encoding: Encoding) -> tuple[Plan, tuple[Fold, ...]]:
         """The search, and the rows that the chosen head is trained on."""
-        rows = np.arange(len(X))
-        parts = partition([Division(rows, rows[:0])], labels, folds=self._folds(labels), seed=self.seed_)
-        default = DEFAULT_OBJECTIVES.get(self.algorithm, ("accuracy", "active"))
-        names = default if self.objectives is None else self.objectives
+        rows = np.arange(len(data.X))
+        # In a regression all class numbers are 0: its rows are divided at random.
+        parts = partition([Division(rows, rows[:0])], data.y, folds=self._folds(data.y), seed=self.seed_)
+        names = self._default_objectives.of(self.algorithm) if self.objectives is None else self.objectives
+        recipe = self._recipe(len(rows))
+        if self.algorithm == "guided":
+            recipe = fitness_recipe(recipe, parts.search, len(rows))
         problem = Problem(
-            TrainingSet(X, labels, len(self.classes_), parts.search),
+            replace(data, folds=parts.search),
             encoding,
-            get_recipe(self.recipe),
+            recipe,
             get_objectives((names,) if isinstance(names, str) else tuple(names)),
             seed=self.seed_,
         )
-        if self.algorithm == "guided":
-            options = SearchOptions(recombination=encoding.length >= GATED_FROM)
-        elif self.max_share is None or self.n_features_to_select is not None:
+        if self.algorithm == "guided" or self.max_share is None or self.n_features_to_select is not None:
             options = SearchOptions()
         else:
             # The guided search has members of every size; the others begin within the limit.
@@ -167,7 +147,7 @@ class EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
             warnings.warn(
                 "warm_start: rows or parameters are others than at the last fit, whose evaluations say nothing about "
                 "these; the search starts anew",
-                stacklevel=5,
+                stacklevel=6,
             )
             return None
         if len(history) > budget:
@@ -178,9 +158,10 @@ class EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _brought_to_size(self, plan: Plan, history: History, size: int) -> History:
         """The history with evaluations of genomes of exactly `size` active bits at its end."""
-        scores = None if plan.guide is None else plan.guide.scores()
+        guide = plan.guidance.guide
+        scores = None if guide is None else guide.scores()
         made = of_size(history, plan.problem.maximize, scores, size)
-        return history.followed_by(made, plan.evaluate(made)) if len(made) else history
+        return history.followed_by(made, plan.guidance.evaluate(made)) if len(made) else history
 
     def _table(self, plan: Plan, history: History, rows: IntArray | slice = slice(None)) -> dict[str, NDArray[Any]]:
         """Evaluations as columns: the genomes, their sizes and the values of each objective."""
@@ -191,18 +172,30 @@ class EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
         }
         return {"genome": genomes, "active": genomes.mean(axis=1), **values}
 
-    def _folds(self, labels: IntArray) -> int:
+    def _recipe(self, rows: int) -> Recipe:
+        """How the chosen head is trained on so many rows."""
+        recipe = get_recipe(self.recipe)
+        if self.recipe != "fast":
+            return recipe
+        each = -(-rows // recipe.batch_size)
+        return recipe.model_copy(update={"epochs": max(recipe.epochs, -(-FEWEST_STEPS // each))})
+
+    def _rarest(self, strata: IntArray) -> tuple[int, str]:
+        """Rows of the rarest of the numbers `[N]` by which rows are divided, and a sentence's beginning about them."""
+        raise NotImplementedError
+
+    def _folds(self, strata: IntArray) -> int:
         """Inner folds; where nobody has said how many, no more than the rarest class has rows."""
-        counts = np.bincount(labels)
+        rarest, said = self._rarest(strata)
         folds = self.folds
         if folds is None:
-            folds = max(1, min(GUIDED_FOLDS, int(counts.min()))) if self.algorithm == "guided" else 1
+            folds = max(1, min(GUIDED_FOLDS, rarest)) if self.algorithm == "guided" else 1
         elif not is_whole(folds) or folds < 1:
             raise ConfigError(f"folds={folds!r} is not possible; give 1 for one validation part, or more inner folds")
         needed = max(2, int(folds))
-        if counts.min() < needed:
+        if rarest < needed:
             raise DataError(
-                f"class {self.classes_.tolist()[counts.argmin()]!r} has {counts.min()} row(s), too few for "
+                f"{said}, too few for "
                 f"{'a validation part' if folds == 1 else f'{folds} inner folds'}; at least {needed} are needed"
             )
         return int(folds)

@@ -13,19 +13,37 @@ import numpy as np
 
 from evoprune._types import BoolArray, FloatArray
 from evoprune.errors import EvoPruneError
-from evoprune.guidance import CorrectedProblem, Guide, guide_for, measured_correction
+from evoprune.guidance import GUIDED_OBJECTIVES, Guidance, guidance_for
 from evoprune.problem import Problem
 from evoprune.search import SearchOptions, create
-from evoprune.study import Callback, Evaluate, Store, StudyKey, search
+from evoprune.sklearn._value_guide import guide_to_values
+from evoprune.study import Callback, Store, StudyKey, search
 
 Objectives: TypeAlias = tuple[str, ...]
 
-DEFAULT_OBJECTIVES: dict[str, Objectives] = {
-    "guided": ("calibrated_loss", "active"),
-    "genetic": ("accuracy",),
-    "random": ("accuracy",),
-}
-"""What algorithms search for unless told otherwise; those not named search for accuracy and a small active share."""
+
+@dataclass(frozen=True)
+class Defaults:
+    """What algorithms search for unless told otherwise.
+
+    Attributes:
+        guided: objectives of the guided search.
+        score: of those that take one objective, and with the active share of those that take several.
+    """
+
+    guided: Objectives
+    score: str
+
+    def of(self, algorithm: str) -> Objectives:
+        """The objectives of an algorithm."""
+        if algorithm == "guided":
+            return self.guided
+        return (self.score,) if algorithm in ("genetic", "random") else (self.score, "active")
+
+
+LABELLED = Defaults(GUIDED_OBJECTIVES, "accuracy")
+VALUED = Defaults(("mse", "active"), "mse")
+"""Of rows with classes, and of rows with values to predict."""
 
 BATCH = 10
 """Candidates trained at a time; it changes no result."""
@@ -77,18 +95,13 @@ class Plan:
         return tuple(objective.name for objective in self.problem.objectives)
 
     @cached_property
-    def guide(self) -> Guide | None:
-        """What a guided search of features goes by; None in any other."""
+    def guidance(self) -> Guidance:
+        """What a guided search of features goes by; nothing but evaluations in any other."""
         if self.algorithm != "guided":
-            return None
-        return guide_for(self.problem.data, self.problem.encoding, self.problem.recipe.precision, self.seed)
-
-    @cached_property
-    def evaluate(self) -> Evaluate:
-        """What measures genomes: corrected where the guide has seen the rows that fitness is measured on."""
-        if self.guide is None or len(self.problem.data.folds) == 1:
-            return self.problem.evaluate
-        return CorrectedProblem(self.problem, measured_correction(self.problem, self.guide, self.seed)).evaluate
+            return Guidance(None, self.problem.evaluate)
+        if self.problem.data.loss == "squared":
+            return Guidance(guide_to_values(self.problem, self.seed), self.problem.evaluate)
+        return guidance_for(self.problem, self.seed)
 
     def fingerprint(self) -> str:
         """SHA-256 of all that evaluations depend on: histories of equal fingerprints can be continued."""
@@ -102,8 +115,11 @@ class Plan:
             self.seed,
             problem.seeds,
         )
-        digest = hashlib.sha256(repr((settings, data.X.shape, data.classes)).encode())
-        for array in (data.X, data.y, *(rows for fold in data.folds for rows in (fold.train, fold.evaluate))):
+        optional = (data.targets, data.weights, data.evaluation_weights)
+        given = tuple(array is not None for array in optional)
+        digest = hashlib.sha256(repr((settings, data.X.shape, data.classes, data.loss, given)).encode())
+        rows = (part for fold in data.folds for part in (fold.train, fold.evaluate))
+        for array in (data.X, data.y, *rows, *(array for array in optional if array is not None)):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
@@ -130,13 +146,13 @@ class Plan:
             maximize=problem.maximize,
             seed=self.seed,
             options=self.options,
-            guide=self.guide,
+            guide=self.guidance.guide,
         )
         with closing(Store(None, key, recipe=problem.recipe.name)) as store:
             if earlier is not None:
                 store.start(earlier.genomes)
                 store.finish(earlier.genomes, earlier.values, 0.0)
-            search(algorithm, self.evaluate, store, budget=budget, batch=BATCH, callbacks=tuple(callbacks))
+            search(algorithm, self.guidance.evaluate, store, budget=budget, batch=BATCH, callbacks=tuple(callbacks))
             evaluations = store.evaluations()
         if not any(e.state == "complete" for e in evaluations):
             raise EvoPruneError(f"all {len(evaluations)} evaluations failed; check the recipe's learning rate")

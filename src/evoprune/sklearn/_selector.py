@@ -10,11 +10,12 @@ from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from evoprune._types import BoolArray
-from evoprune.sklearn._estimator import EvoPruneEstimator
+from evoprune.sklearn._labelled import LabelledEstimator
+from evoprune.sklearn._weights import ClassWeight
 from evoprune.training import Recipe
 
 
-class EvoPruneSelector(SelectorMixin, EvoPruneEstimator):  # type: ignore[misc]
+class EvoPruneSelector(SelectorMixin, LabelledEstimator):  # type: ignore[misc]
     """Feature selection by evolution: keeps the features that the chosen head reads.
 
     Parameters and attributes are those of `EvoPruneClassifier`, except that a selector always
@@ -31,6 +32,7 @@ class EvoPruneSelector(SelectorMixin, EvoPruneEstimator):  # type: ignore[misc]
         recipe: of the training.
         evaluations: number of evaluations of the search.
         folds: inner folds.
+        class_weight: what each class counts in training.
         random_state: of everything.
         warm_start: continue the last fit's search.
         n_jobs: threads.
@@ -51,6 +53,7 @@ class EvoPruneSelector(SelectorMixin, EvoPruneEstimator):  # type: ignore[misc]
         recipe: str | Recipe = "fast",
         evaluations: int = 200,
         folds: int | None = None,
+        class_weight: ClassWeight = None,
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
         warm_start: bool = False,
         n_jobs: int | None = None,
@@ -64,6 +67,7 @@ class EvoPruneSelector(SelectorMixin, EvoPruneEstimator):  # type: ignore[misc]
             evaluations=evaluations,
             folds=folds,
             max_share=max_share,
+            class_weight=class_weight,
             random_state=random_state,
             warm_start=warm_start,
             n_jobs=n_jobs,
