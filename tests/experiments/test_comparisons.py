@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +30,29 @@ from evoprune.training import FAST
 from evoprune.workflow import make_config
 
 QUICK = {"epochs": 4, "batch_size": 32, "learning_rate": 2e-2, "input_dropout": 0.0}
+
+
+class Here:
+    """In the place of a pool of processes: computes each task in this one, which need not be started."""
+
+    def __init__(self, *arguments, **settings):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def submit(self, compute, task):
+        future = Future()
+        future.set_result(compute(task))
+        return future
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    monkeypatch.setattr("evoprune.experiments._tasks.ProcessPoolExecutor", Here)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +85,10 @@ def arguments(method, **changes):
 
 
 @pytest.mark.parametrize("method", methods_of("features", None))
-def test_every_method_gives_a_row_for_each_share(features, config, method):
+def test_every_method_gives_a_row_for_each_share(features, config, method, monkeypatch):
+    # Gates of a few steps: what they find is not looked at.
+    monkeypatch.setattr("evoprune.guidance._gates.FEWEST_STEPS", 2)
+    monkeypatch.setattr("evoprune.guidance._gates.EPOCHS", 1)
     always_dense = method in ("dense", "dense_dropout")
     shares = [1.0] if always_dense else [0.25, 1.0]
     rows = compete(features, config, arguments(method, shares=shares))
@@ -150,6 +178,34 @@ def test_what_is_done_is_not_computed_again(finished, features, config, monkeypa
     fewer = get_experiment("sparsity").tasks({"blobs": config}, replace(SETTINGS, evaluations=11))
     same = {task.key for task in get_experiment("sparsity").tasks({"blobs": config}, SETTINGS)}
     assert {task.arguments["method"] for task in fewer if task.key not in same} == {"nsga2"}
+
+
+def test_a_smaller_call_says_that_there_is_more(finished, features, config, tmp_path):
+    folder, whole = finished
+    shutil.copytree(folder, tmp_path / "out")
+    experiment, given = get_experiment("sparsity"), ({"blobs": config}, {"blobs": features})
+    smaller = run_experiment(experiment, *given, replace(SETTINGS, seeds=1, methods=("anova",)), tmp_path / "out")
+    assert "the folder also keeps 7 tasks that are no part of this call" in smaller
+    assert "also keeps" not in whole
+    assert run_experiment(experiment, *given, SETTINGS, tmp_path / "out") == whole
+
+
+def test_the_same_data_are_not_two_data_sets(in_this_process, features, config, tmp_path):
+    other = replace(features, digest="another")
+    for name, of, same in (("copy", features, True), ("other", other, False)):
+        call = (
+            get_experiment("sparsity"),
+            {"blobs": config, name: config},
+            {"blobs": features, name: of},
+            replace(SETTINGS, seeds=1, methods=("dense",)),
+            tmp_path / name,
+        )
+        if same:
+            with pytest.raises(ConfigError, match="copy and blobs are the same data, and would count as two data sets"):
+                run_experiment(*call)
+            assert not (tmp_path / name).exists()
+        else:
+            assert run_experiment(*call, workers=1)
 
 
 def works(features, config, arguments):
@@ -271,7 +327,7 @@ def test_every_baseline_has_a_title_and_a_source():
     assert not re.search("[|]", "".join(json.dumps(b.title) for b in BASELINES.values()))
 
 
-def test_other_shares_are_computed_and_not_read_from_the_store(features, config, tmp_path):
+def test_other_shares_are_computed_and_not_read_from_the_store(in_this_process, features, config, tmp_path):
     reports = [
         run_experiment(
             get_experiment("sparsity"),

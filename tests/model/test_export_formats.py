@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -25,6 +26,7 @@ from evoprune.model import (
     load_exported,
     parse_exported,
 )
+from evoprune.model._stored_head import read_head
 
 from .conftest import NAMES, make_model
 
@@ -84,15 +86,31 @@ def test_a_rounded_file_gives_the_logits_of_the_rounded_model(
 
 def test_8_bit_weights_lie_within_half_a_step_of_the_others(tiny):
     model = make_model("one", tiny)
+    first, *others = model.head.matrices
+    # As features of very different spread give them, whose standardisation is part of the weights; one is never read.
+    spreads = np.geomspace(1e-3, 1e3, len(first)).astype(np.float32)[:, None]
+    spreads[1] = 0
+    model = replace(model, head=replace(model.head, matrices=(first * spreads, *others)))
     ready = deployable(model, Options(quantize=True, head_only=True))
     for before, after, stored in zip(
         model.head.matrices, ready.model.head.matrices, ready.head.members[0].matrices, strict=True
     ):
-        step = np.abs(before).max(axis=0) / 127
         assert stored.values.dtype == np.int8
         assert np.abs(stored.values).max(axis=0).tolist() == [127] * before.shape[1]
-        assert (np.abs(after - before) <= 0.501 * step).all()
+        assert (np.abs(after - before) <= 0.501 * stored.scale * stored.row_scale[:, None]).all()
+        # Small rows are kept as well as large ones.
+        assert (np.abs(after - before).max(axis=1) <= 0.502 * np.abs(before).max(axis=1) / 127).all()
         assert np.array_equal(after[before == 0], before[before == 0])
+
+
+def test_8_bit_weights_with_scales_of_columns_alone_can_be_read():
+    values, scale = np.array([[1, -2], [3, 4], [0, 127]], np.int8), np.array([0.5, 0.25], np.float32)
+    arrays = {"inputs": np.arange(3), "matrix.0": values, "scale.0": scale}
+    (member,) = read_head(arrays, {"width": 3, "connections": [6]}).members
+    assert np.array_equal(member.matrices[0].weights, values * scale)
+    for rows in (np.ones(2, np.float32), np.ones(3)):
+        with pytest.raises(ValueError, match="do not fit together"):
+            read_head({**arrays, "rows.0": rows}, {"width": 3, "connections": [6]})
 
 
 @pytest.mark.parametrize("file_format", SUFFIXES)

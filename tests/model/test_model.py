@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from evoprune.errors import BackboneError, ConfigError, DataError, StorageError
 from evoprune.heads import Head, compact, dense_structure
-from evoprune.model import Model, stored_facts
+from evoprune.model import Model, stored_model
 
 
 class Doubling:
@@ -122,7 +122,7 @@ def test_a_description_that_was_changed_is_refused(tmp_path, model, change, sent
     model.save(tmp_path)
     description = json.loads((tmp_path / "model.json").read_text())
     (tmp_path / "model.json").write_text(json.dumps({**description, **change}))
-    assert stored_facts(tmp_path) is None
+    assert stored_model(tmp_path) is None
     with pytest.raises(StorageError, match=sentence):
         Model.load(tmp_path, Doubling())
 

@@ -496,6 +496,24 @@ def test_parallel_axes_bear_the_natural_values_of_their_ends():
     assert labels == ["accuracy (validation) ↑", "active share, % ↓"]
 
 
+def test_the_colour_bar_on_the_first_axis_has_the_colours_of_the_lines():
+    data = make_front(3)
+    axes = drawn(parallel_coordinates, data)
+    (bar,) = axes.images
+    left, right, bottom, top = bar.get_extent()
+    assert (left + right, bottom, top) == pytest.approx((0, 0, 1))
+    (lines,) = (found for found in axes.collections if len(found.get_segments()) == 40)
+    shades = np.asarray(bar.get_array())[:, 0, :3]
+    for segment, colour in zip(lines.get_segments(), lines.get_colors(), strict=True):
+        beside = shades[round(segment[0][1] * (len(shades) - 1))]
+        assert beside == pytest.approx(np.array(colour[:3]), abs=0.02)
+    assert np.ptp(shades, axis=0).max() > 0.5
+    # Where all members are equal in the first objective, one colour needs no key.
+    constant = data.validation.copy()
+    constant[:, 0] = 0.75
+    assert not drawn(parallel_coordinates, replace(data, validation=constant)).images
+
+
 def test_the_chosen_member_is_thick_among_parallel_lines():
     data = make_front()
     axes = drawn(parallel_coordinates, data)

@@ -7,6 +7,7 @@ from evoprune.backbones._module import ModuleBackbone
 from evoprune.backbones._networks import torch_network
 from evoprune.backbones._onnx import onnx_backbone
 from evoprune.backbones._onnx_export import onnx_model
+from evoprune.backbones._onnx_session import open_session
 from evoprune.backbones._pack import pack, unpack
 from evoprune.backbones._preprocessing import preprocess
 from evoprune.backbones._registry import backbone_names, load_backbone
@@ -23,6 +24,7 @@ __all__ = [
     "load_backbone",
     "onnx_backbone",
     "onnx_model",
+    "open_session",
     "pack",
     "preprocess",
     "preprocessing_of",

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import EncodeError  # type: ignore[import-untyped]
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, ValueInfoProto, inliner, shape_inference
-from onnxruntime import InferenceSession, SessionOptions
+from onnxruntime import InferenceSession
 
 from evoprune._types import Float32Array
+from evoprune.backbones._onnx_session import open_session
 from evoprune.backbones._wording import first_line
 from evoprune.errors import BackboneError
 
-_ERRORS_ONLY = 3
 _FIRST_IR_WITH_INNER_CONSTANTS = 4
 
 
@@ -145,10 +145,7 @@ def _tried_shapes(model: ModelProto, batch: Float32Array) -> dict[str, tuple[int
 
 def session(model: ModelProto | bytes | Path) -> InferenceSession:
     """A model opened by onnxruntime on the CPU, which says nothing but errors."""
-    options = SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    source = model.SerializeToString() if isinstance(model, ModelProto) else model
-    return InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    return open_session(model.SerializeToString() if isinstance(model, ModelProto) else model)
 
 
 def _move_constants(graph: GraphProto) -> None:

@@ -11,7 +11,7 @@ from evoprune._types import FloatArray
 from evoprune.experiments._columns import by_seed, comparison, distinct, measured
 from evoprune.experiments._markdown import escaped, natural, percent, table
 from evoprune.experiments._tasks import Row
-from evoprune.report import WindowPanel, write_ensemble_windows
+from evoprune.report import WindowPanel, reversed_remark, write_ensemble_windows
 
 CONTENDERS = {
     "ensemble": "ensemble",
@@ -54,6 +54,8 @@ def contender_tables(rows: Sequence[Row], seeds: int, protocol: str) -> list[str
             lines.append([f"{method}, {vote}", heads, *cells])
         header = [measured(unit, protocol), "heads", *CONTENDERS.values()]
         parts += [f"### {heading}", "", table(header, lines), ""]
+        if measure == "ood":
+            parts += _remarked([row["ood"] for row in contenders])
     return parts
 
 
@@ -83,7 +85,15 @@ def window_table(rows: Sequence[Row], dataset: str, seeds: int, protocol: str) -
         header = [f"window, {unit}", "members", "their vote", "their best in hindsight", "their best by validation"]
         header = [measured(header[0], protocol), *header[1:], *([] if published is None else ["published (paper)"])]
         parts += [f"### {heading}, by window", "", table(header, lines), ""]
+        if by == "ood":
+            own = [row for row in windows if row["by"] == by]
+            parts += _remarked([row[name] for row in own for name in ("ensemble", "best_in_hindsight", "best_member")])
     return parts
+
+
+def _remarked(aurocs: Sequence[float | None]) -> list[str]:
+    """Lines under a table of these AUROCs."""
+    return [line for remark in reversed_remark(aurocs) for line in (remark, "")]
 
 
 def draw_windows(path: Path, dataset: str, rows: Sequence[Row], seeds: int, protocol: str) -> None:

@@ -13,6 +13,7 @@ from evoprune.analysis import Correlation, pairwise_hamming, spearman_with_inter
 from evoprune.experiments._columns import measured
 from evoprune.experiments._markdown import escaped, natural, table
 from evoprune.experiments._merged_front import MergedFront
+from evoprune.report import reversed_remark
 
 _TOP = 10
 """Neurons that are listed."""
@@ -61,7 +62,9 @@ def range_table(fronts: Mapping[str, MergedFront], protocol: str) -> str:
         for name, published in _PUBLISHED.items()
     ]
     accuracy, auroc = (measured(title, protocol) for title in ("accuracy", "OOD AUROC"))
-    return table(["data set", "runs", "members", accuracy, "active share", auroc], lines)
+    shown = table(["data set", "runs", "members", accuracy, "active share", auroc], lines)
+    found = [_named(front, values)["ood"] for front in fronts.values() for values in front.data.values]
+    return "\n\n".join([shown, *reversed_remark(found)])
 
 
 def accurate_table(fronts: Mapping[str, MergedFront], protocol: str) -> str:
@@ -87,7 +90,13 @@ def accurate_table(fronts: Mapping[str, MergedFront], protocol: str) -> str:
             "test AUROC, not pruned",
         )
     )
-    return table(["data set", accuracy, "active share", auroc, *tested_titles], lines)
+    shown = table(["data set", accuracy, "active share", auroc, *tested_titles], lines)
+    found = [
+        _named(front, values)["ood"]
+        for front in fronts.values()
+        for values in (front.data.values[0], front.test[0], front.dense)
+    ]
+    return "\n\n".join([shown, *reversed_remark(found)])
 
 
 def run_table(fronts: Mapping[str, MergedFront], protocol: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from evoprune._files import write_atomic
 from evoprune._version import __version__
-from evoprune.errors import StorageError
+from evoprune.errors import ConfigError, StorageError
 from evoprune.experiments._experiment import Experiment, Settings
 from evoprune.experiments._store import TaskStore
 from evoprune.experiments._tasks import Progress, Row, Task, run_tasks
@@ -54,10 +54,12 @@ def run_experiment(
         The report, Markdown.
 
     Raises:
-        ConfigError: the folder holds an experiment with other settings, or a setting is out of range.
+        ConfigError: the folder holds an experiment with other settings, a setting is out of range, or two data
+            sets are the same.
         StorageError: the folder cannot be written to.
     """
     require_room(output, EXPERIMENT)
+    _require_different(features)
     tasks = experiment.tasks(configs, settings)
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -67,6 +69,7 @@ def run_experiment(
     try:
         run_tasks(tasks, store, workers=workers or os.cpu_count() or 1, on_progress=on_progress)
         results = {task.id: store.result(task.key) for task in tasks}
+        others = store.others({task.key for task in tasks})
     finally:
         store.close()
     rows = [row for result in results.values() if result is not None for row in result.rows or []]
@@ -74,9 +77,33 @@ def run_experiment(
     _write_table(output / f"{experiment.name}.csv", rows)
     body = experiment.write(rows, failed, settings, output)
     seconds = sum(result.seconds for result in results.values() if result is not None)
-    report = "\n".join([_heading(experiment, tasks, features, settings, seconds), body, _failures(failed)]).rstrip()
+    heading = _heading(experiment, tasks, features, settings, seconds)
+    report = "\n".join([heading, *_left_out(others), body, _failures(failed)]).rstrip()
     write_atomic(output / f"{experiment.name}.md", report + "\n")
     return report
+
+
+def _require_different(features: Mapping[str, Features]) -> None:
+    """Refuse data that are given twice, which would count as two data sets in means, ranks and tests."""
+    known: dict[tuple[str, ...], str] = {}
+    for name, of in features.items():
+        twin = known.setdefault((of.digest, *(ood.digest for ood in of.ood)), name)
+        if twin != name:
+            raise ConfigError(
+                f"{name} and {twin} are the same data, and would count as two data sets; name each data set once"
+            )
+
+
+def _left_out(others: int) -> list[str]:
+    """What a report says where the folder holds more than this call asked for: it may have replaced a larger one."""
+    if not others:
+        return []
+    tasks = "1 task that is" if others == 1 else f"{others} tasks that are"
+    return [
+        f"Not all that is computed: the folder also keeps {tasks} no part of this call (other seeds, methods, shares "
+        "or evaluations). A call that asks for them too reports them again, without computing.",
+        "",
+    ]
 
 
 def _fingerprint(

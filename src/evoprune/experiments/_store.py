@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,12 @@ class TaskStore:
             return Done(None if row[0] is None else json.loads(row[0]), row[1], row[2])
         except ValueError as error:
             raise damaged(self.path, f"task {task} cannot be read: {error}") from error
+
+    def others(self, tasks: Collection[str]) -> int:
+        """How many tasks have been computed beside these, and did not fail."""
+        with faults(self.path):
+            known = self._connection.execute("SELECT id FROM tasks WHERE rows IS NOT NULL").fetchall()
+        return len({task for (task,) in known}.difference(tasks))
 
     def close(self) -> None:
         """Close the file."""

@@ -5,7 +5,7 @@ from evoprune.model._classify import UNKNOWN, Outputs, Prediction, classify
 from evoprune.model._deployable import Deployable, Format, Options, deployable
 from evoprune.model._exported import SUFFIXES, ExportedModel, exported_bytes, load_exported, parse_exported
 from evoprune.model._facts import ExportFacts
-from evoprune.model._files import stored_backbone, stored_facts
+from evoprune.model._files import StoredModel, stored_backbone, stored_model
 from evoprune.model._latency import latencies
 from evoprune.model._model import Model
 from evoprune.model._rejection import (
@@ -32,6 +32,7 @@ __all__ = [
     "Outputs",
     "Prediction",
     "Rejection",
+    "StoredModel",
     "agreement",
     "classify",
     "deployable",
@@ -42,7 +43,7 @@ __all__ = [
     "ood_scores",
     "parse_exported",
     "stored_backbone",
-    "stored_facts",
+    "stored_model",
     "threshold_for",
     "usable_score",
 ]

@@ -122,10 +122,10 @@ def read_files(folder: Path) -> StoredModel:
     return stored
 
 
-def stored_facts(folder: Path) -> dict[str, Any] | None:
-    """The facts about the making of the model in a folder, or None where there is no whole model."""
+def stored_model(folder: Path) -> StoredModel | None:
+    """What the files of the model in a folder say, or None where there is no whole model."""
     try:
-        return read_files(folder).about
+        return read_files(folder)
     except StorageError:
         return None
 

@@ -141,7 +141,9 @@ def _weights(nodes: _Nodes, matrix: StoredMatrix) -> str:
     if matrix.values.dtype == np.float32:
         return stored
     plain = nodes.cast(stored, np.float32)
-    return plain if matrix.scale is None else nodes.add("Mul", [plain, nodes.constant(matrix.scale)])
+    if matrix.scale is not None:
+        plain = nodes.add("Mul", [plain, nodes.constant(matrix.scale)])
+    return plain if matrix.row_scale is None else nodes.add("Mul", [plain, nodes.constant(matrix.row_scale[:, None])])
 
 
 def _vote(nodes: _Nodes, logits: Sequence[str], head: StoredHead) -> str:

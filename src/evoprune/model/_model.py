@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from evoprune._html import html_table
 from evoprune._types import ByteArray, Float32Array, FloatArray, IntArray
 from evoprune.backbones import Backbone, load_backbone
 from evoprune.data import UnreadableImageError
@@ -18,6 +19,9 @@ from evoprune.model._classify import AnImage, Outputs, Prediction, classify, sev
 from evoprune.model._files import StoredModel, read_files, write_files
 from evoprune.model._rejection import Rejection
 from evoprune.model._stored_head import AnyHead
+
+_SHOWN = 10
+"""Names of classes that a notebook shows."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,18 @@ class Model:
         return (
             f"Model({len(self.class_names)} classes, {read}, {self.head.parameters:,} parameters, backbone {network!r})"
         )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        names = ", ".join(self.class_names[:_SHOWN]) + (", .." if len(self.class_names) > _SHOWN else "")
+        rows = [
+            ("classes", f"{len(self.class_names)}: {names}"),
+            ("backbone", "none: it takes features" if self.backbone is None else self.backbone.name),
+            ("features read", f"{self.head.inputs.size:,} of {self.head.width:,}"),
+            ("parameters of the head", f"{self.head.parameters:,}"),
+            ("unknown images", "given a class" if self.rejection is None else f"told by {self.rejection.score}"),
+        ]
+        return html_table("Model", rows, right_from=len(rows[0]))
 
     def outputs(self, X: Float32Array) -> Outputs:
         """Logits, scores and rejections of features `[N, D]`.

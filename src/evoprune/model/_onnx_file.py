@@ -9,15 +9,13 @@ import numpy as np
 from google.protobuf.message import DecodeError, Message  # type: ignore[import-untyped]
 
 from evoprune._types import Float32Array, FloatArray
-from evoprune.backbones import onnx_model
+from evoprune.backbones import onnx_model, open_session
 from evoprune.model._deployable import Deployable
 from evoprune.model._facts import KEY, ExportFacts, RefusedError, parse_facts
 from evoprune.model._head_graph import FEATURES, IMAGE, LOGITS, PROBABILITIES, SCORE, append_head, head_model
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-
-_ERRORS_ONLY = 3
 
 Run = Callable[[Float32Array], tuple[Float32Array, FloatArray | None]]
 """From a batch of inputs to logits `[N, C]` and OOD scores `[N]`."""
@@ -87,14 +85,8 @@ def _graph_bytes(model: ModelProto) -> bytes:
 
 
 def _runner(data: bytes, facts: ExportFacts, threads: int | None) -> Run:
-    from onnxruntime import InferenceSession, SessionOptions  # noqa: PLC0415
-
-    options = SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    if threads is not None:
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
     try:
-        session = InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session = open_session(data, threads)
     except Exception as error:
         # onnxruntime's own errors have no base but Exception.
         raise RefusedError("onnxruntime cannot run it") from error

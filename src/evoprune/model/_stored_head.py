@@ -26,16 +26,20 @@ class StoredMatrix:
     Attributes:
         values: float32, float16 or int8.
         scale: of each column `[outputs]`, float32; for int8 alone.
+        row_scale: of each row `[inputs]`, float32; for int8 alone, None for a scale of columns only.
     """
 
     values: NDArray[Any]
     scale: Float32Array | None = None
+    row_scale: Float32Array | None = None
 
     @property
     def weights(self) -> Float32Array:
         """The weights that the numbers stand for, float32."""
         plain: Float32Array = self.values.astype(np.float32)
-        return plain if self.scale is None else plain * self.scale
+        if self.scale is not None:
+            plain = plain * self.scale
+        return plain if self.row_scale is None else plain * self.row_scale[:, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +101,10 @@ class StoredHead:
         return EnsembleHead(tuple(repeated), self.vote)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays by name: `inputs`, `matrix.0`, `scale.0`, `bias.0`, ..; in an ensemble after `member.0.` ..."""
+        """The arrays by name: `inputs`, `matrix.0`, `scale.0`, `rows.0`, `bias.0`, ..
+
+        In an ensemble after `member.0.` and so on.
+        """
         arrays: dict[str, NDArray[Any]] = {}
         for number, member in enumerate(self.members):
             prefix = "" if self.vote is None else f"member.{number}."
@@ -106,6 +113,8 @@ class StoredHead:
                 arrays[f"{prefix}matrix.{i}"] = matrix.values
                 if matrix.scale is not None:
                     arrays[f"{prefix}scale.{i}"] = matrix.scale
+                if matrix.row_scale is not None:
+                    arrays[f"{prefix}rows.{i}"] = matrix.row_scale
                 if bias is not None:
                     arrays[f"{prefix}bias.{i}"] = bias
         return arrays
@@ -121,7 +130,8 @@ class StoredHead:
 def store_head(head: AnyHead, numbers: Numbers = "float32") -> StoredHead:
     """A head with its matrices in these numbers; biases stay 32-bit.
 
-    int8 is symmetric, with one scale a column: its largest weight becomes 127.
+    int8 is symmetric, with a scale for each row and each column. Rows differ by orders of magnitude, since
+    standardisation divides each by the spread of its feature: scales of columns alone cost points of accuracy.
     """
     heads = head.distinct if isinstance(head, EnsembleHead) else ((head, 1),)
     members = tuple(
@@ -136,9 +146,16 @@ def _matrix(matrix: Float32Array, numbers: Numbers) -> StoredMatrix:
         # What does not fit becomes infinite, quietly; who stores it looks.
         with np.errstate(over="ignore"):
             return StoredMatrix(matrix.astype(numbers))
-    largest = np.abs(matrix).max(axis=0, initial=0)
-    scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
-    return StoredMatrix(np.rint(matrix / scale).clip(-127, 127).astype(np.int8), scale)
+    rows = _scale(np.abs(matrix).max(axis=1, initial=0))
+    evened = matrix / rows[:, None]
+    columns = _scale(np.abs(evened).max(axis=0, initial=0) / 127)
+    return StoredMatrix(np.rint(evened / columns).clip(-127, 127).astype(np.int8), columns, rows)
+
+
+def _scale(largest: Float32Array) -> Float32Array:
+    """What rows or columns are divided by; 1 for those of zeros."""
+    scale: Float32Array = np.where(largest > 0, largest, 1).astype(np.float32)
+    return scale
 
 
 def read_head(arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> StoredHead:
@@ -168,7 +185,12 @@ def _member(
     layers = range(sum(name.startswith(f"{prefix}matrix.") for name in arrays))
     member = StoredMember(
         arrays[f"{prefix}inputs"],
-        tuple(StoredMatrix(arrays[f"{prefix}matrix.{i}"], arrays.get(f"{prefix}scale.{i}")) for i in layers),
+        tuple(
+            StoredMatrix(
+                arrays[f"{prefix}matrix.{i}"], arrays.get(f"{prefix}scale.{i}"), arrays.get(f"{prefix}rows.{i}")
+            )
+            for i in layers
+        ),
         tuple(arrays.get(f"{prefix}bias.{i}") for i in layers),
         tuple(map(int, connections)),
         votes,
@@ -187,16 +209,21 @@ def _fits(member: StoredMember, width: int) -> bool:
         return False
     if inputs.size and not 0 <= inputs.min() <= inputs.max() < width:
         return False
-    known = all(
-        (str(m.values.dtype) in ("float32", "float16") and m.scale is None)
-        or (m.values.dtype == np.int8 and m.scale is not None and _is_vector(m.scale, m.values.shape[1]))
-        for m in member.matrices
-    )
+    known = all(map(_is_known, member.matrices))
     sizes = (inputs.size, *(matrix.shape[1] for matrix in matrices))
     return known and all(
         matrix.shape[0] == size and (bias is None or _is_vector(bias, matrix.shape[1]))
         for matrix, bias, size in zip(matrices, member.biases, sizes, strict=False)
     )
+
+
+def _is_known(matrix: StoredMatrix) -> bool:
+    """Whether the numbers of a matrix and its scales go together."""
+    values, columns, rows = matrix.values, matrix.scale, matrix.row_scale
+    if str(values.dtype) in ("float32", "float16"):
+        return columns is None and rows is None
+    scaled = values.dtype == np.int8 and columns is not None and _is_vector(columns, values.shape[1])
+    return scaled and (rows is None or _is_vector(rows, values.shape[0]))
 
 
 def _is_vector(array: NDArray[Any], size: int) -> bool:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evoprune._files import write_atomic
+from evoprune.report._detection import reversed_remark
 from evoprune.report._text import printable
 
 _MEASURES = {"accuracy": "accuracy, %", "calibration": "ECE, %", "ood": "OOD AUROC"}
@@ -155,6 +156,7 @@ def _remarks(summary: Mapping[str, Any], sign: str) -> list[str]:
         "Valid.: chosen on validation. Hindsight: the most accurate on the test part, which nobody could have chosen. "
         "As many: heads as the ensemble has, with its vote; random masks of its members' sizes.",
         _cost(cost),
+        *reversed_remark(contender["ood"] for contender in summary["contenders"]),
     ]
     if summary["protocol"] == "paper":
         lines.append("Paper protocol: members were selected on this test part; figures are optimistic.")

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evoprune._files import write_atomic
+from evoprune.report._detection import reversed_remark
 from evoprune.report._text import printable
 
 _SHARES = {"accuracy", "balanced_accuracy", "f1", "corruption", "active", "ood", "ood_aupr", "ood_fpr95", "calibration"}
@@ -58,7 +59,7 @@ def front_table(summary: dict[str, Any], *, ascii_only: bool = False) -> Group:
     return Group(
         Text(f"{printable(str(summary['run']))}  ({summary['protocol']} protocol)\n", style="bold"),
         table,
-        Text(f"\n{_caption(summary, shown, several=several, ascii_only=ascii_only)}", style="dim"),
+        Text(f"\n{_caption(summary, rows, shown, tuple(parts), ascii_only=ascii_only)}", style="dim"),
     )
 
 
@@ -68,20 +69,31 @@ def _shown(value: float | None, name: str) -> str:
     return f"{100 * value:.1f}" if name in _SHARES else f"{value:.3f}"
 
 
-def _caption(summary: dict[str, Any], shown: Sequence[str], *, several: bool, ascii_only: bool) -> str:
+def _caption(
+    summary: dict[str, Any],
+    rows: Sequence[dict[str, Any]],
+    shown: Sequence[str],
+    parts: Sequence[str],
+    *,
+    ascii_only: bool,
+) -> str:
     seeds = summary["front"][0]["seeds"]
     counted = "one training" if seeds == 1 else f"means over {seeds} seeds"
     lines = [
         f"{', '.join(shown)}: {counted} not used in the search; shares in percent.",
         "The front is that of the search's own figures (`--json` has them); a member measured anew may beat another.",
     ]
-    if not several and "chosen_by" in summary:
+    if "chosen_by" in summary:
         lines.append(f"{'*' if ascii_only else '●'} chosen: {summary['chosen_by']}.")
+    if "runs" in summary and "dense" in summary:
+        lines.append(f"dense: mean over {summary['dense']['seeds']} trainings in {len(summary['runs'])} runs.")
     volume = summary.get("hypervolume")
     if volume is not None:
         point = ", ".join(f"{name} {value:.4g}" for name, value in volume["reference"].items())
         test = "-" if volume["test"] is None else f"{volume['test']:.4f}"
         lines.append(f"Hypervolume {volume['search']:.4f} in the search, {test} on test (reference: {point}).")
+    if "ood" in shown:
+        lines += reversed_remark(member[part].get("ood") for member in rows for part in parts)
     if summary["protocol"] == "paper":
         lines.append("Paper protocol: masks were selected on this test part; figures are optimistic.")
     return "\n".join(lines)

@@ -14,10 +14,14 @@ from evoprune.report._scale import Scale, axis_label, figure_text, headline, in_
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 _DARK = 0.9
 """Share of the colour map that stands out from white."""
+
+_BAR = 0.035
+"""Width of the colour bar, in the distance of two axes."""
 
 _APART = 0.05
 """Ticks nearer to an end than this share of the axis would touch the end's number."""
@@ -27,7 +31,7 @@ def parallel_coordinates(axes: Axes, data: FrontData) -> Axes:
     """One line a member over the objectives' axes, all turned so that up is better.
 
     Each axis reaches from the worst member to the best, and bears natural values. The lines' colours are those of the
-    first axis; the chosen member is thick.
+    bar along the first axis; the chosen member is thick.
 
     Args:
         axes: to draw into.
@@ -63,6 +67,8 @@ def parallel_coordinates(axes: Axes, data: FrontData) -> Axes:
         axes.plot(places, chosen, color=ORANGE, linewidth=2.4, marker="o", ms=5, mec=BLACK, label="chosen", zorder=4)
     for i, (column, scale) in enumerate(zip(columns, scales, strict=True)):
         _draw_axis(axes, i, column, scale, maximize=data.maximize[i], last=i == len(data.names) - 1)
+    if np.ptp(heights[:, 0]) > 0:
+        _draw_colours(axes, colours)
     width = max(14, 84 // len(data.names))
     axes.set_xticks(
         places,
@@ -103,6 +109,19 @@ def _height(column: FloatArray, scale: Scale, maximize: bool) -> FloatArray:
     """Where values in units stand on an axis on which up is better, 0..1; those that are all equal in the middle."""
     heights = scale.fraction(column)
     return heights if maximize else 1 - heights
+
+
+def _draw_colours(axes: Axes, colours: Colormap) -> None:
+    """The colour bar: the first axis itself, thick, since it bears the numbers that the colours stand for."""
+    shades = colours(1 - _DARK + _DARK * np.linspace(0, 1, 256))[:, None, :3]
+    axes.imshow(
+        shades,
+        extent=(-_BAR / 2, _BAR / 2, 0, 1),
+        origin="lower",
+        aspect="auto",
+        interpolation="bilinear",
+        zorder=2.5,
+    )
 
 
 def _draw_axis(axes: Axes, at: int, column: FloatArray, scale: Scale, *, maximize: bool, last: bool) -> None:
