@@ -28,9 +28,12 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "evoprune"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-PROGRAMS = [*MODULES, *sorted((ROOT / "tools").rglob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py"))]
+PROGRAMS = [
+    *MODULES,
+    *(path for folder in ("tools", "benchmarks", "examples", "docs") for path in sorted((ROOT / folder).rglob("*.py"))),
+]
 
-SHARED = {"errors", "_types", "_files", "_version"}
+SHARED = {"errors", "_types", "_files", "_version", "_html"}
 """What every room may import."""
 
 MAY_IMPORT = {
@@ -38,6 +41,7 @@ MAY_IMPORT = {
     "_types": set(),
     "_version": set(),
     "_files": set(),
+    "_html": set(),
     "data": set(),
     "backbones": set(),
     "features": {"data", "backbones"},
@@ -46,7 +50,7 @@ MAY_IMPORT = {
     "baselines": {"data", "heads", "training"},
     "objectives": {"heads", "training"},
     "problem": {"features", "heads", "training", "objectives"},
-    "guidance": {"heads", "training", "problem"},
+    "guidance": {"data", "heads", "training", "problem"},
     "search": set(),
     "study": set(),
     "model": {"data", "backbones", "heads", "training", "objectives"},
@@ -69,6 +73,7 @@ MAY_IMPORT = {
         "explanation",
         "report",
     },
+    "trackers": {"heads", "objectives", "search", "study", "report", "workflow"},
     "experiments": {
         "data",
         "features",
@@ -84,6 +89,7 @@ MAY_IMPORT = {
         "report",
         "workflow",
     },
+    "page": {"data", "baselines", "objectives", "search", "study", "report", "workflow"},
 }
 """The flow from left to right: room -> the rooms on its left that it knows."""
 
@@ -320,6 +326,7 @@ def test_the_wheel_holds_what_the_package_needs(tmp_path):
         weights = archive.getinfo("evoprune/backbones/weights/tiny.safetensors").file_size
         scripts = archive.read(f"evoprune-{evoprune.__version__}.dist-info/entry_points.txt").decode()
     assert {"evoprune/py.typed", "evoprune/backbones/weights/tiny.json", "evoprune/training/_kernel.c"} <= names
+    assert {f"evoprune/page/assets/{path.name}" for path in (PACKAGE / "page" / "assets").iterdir()} <= names
     assert weights < 1_500_000
     assert {f"evoprune/{path.relative_to(PACKAGE).as_posix()}" for path in MODULES} <= names
     assert not [name for name in names if "__pycache__" in name or name.startswith(("tests", "src"))]

@@ -17,17 +17,18 @@ from evoprune._version import __version__
 
 if TYPE_CHECKING:
     from evoprune.backbones import ModuleBackbone, load_backbone
-    from evoprune.errors import BackboneError, ConfigError, DataError, EvoPruneError, StorageError
+    from evoprune.errors import BackboneError, ConfigError, DamagedStoreError, DataError, EvoPruneError, StorageError
     from evoprune.features import Features, extract, from_arrays, from_feature_file
     from evoprune.heads import Head
     from evoprune.model import Model, Prediction
     from evoprune.search import SearchOptions
     from evoprune.training import Recipe
-    from evoprune.workflow import Result, Solution, Study
+    from evoprune.workflow import Result, Run, Solution, Study, load_run
 
 _HOMES = {
     "BackboneError": "errors",
     "ConfigError": "errors",
+    "DamagedStoreError": "errors",
     "DataError": "errors",
     "EvoPruneError": "errors",
     "Features": "features",
@@ -37,6 +38,7 @@ _HOMES = {
     "Prediction": "model",
     "Recipe": "training",
     "Result": "workflow",
+    "Run": "workflow",
     "SearchOptions": "search",
     "Solution": "workflow",
     "StorageError": "errors",
@@ -45,11 +47,13 @@ _HOMES = {
     "from_arrays": "features",
     "from_feature_file": "features",
     "load_backbone": "backbones",
+    "load_run": "workflow",
 }
 
 __all__ = [
     "BackboneError",
     "ConfigError",
+    "DamagedStoreError",
     "DataError",
     "EvoPruneError",
     "Features",
@@ -59,6 +63,7 @@ __all__ = [
     "Prediction",
     "Recipe",
     "Result",
+    "Run",
     "SearchOptions",
     "Solution",
     "StorageError",
@@ -68,6 +73,7 @@ __all__ = [
     "from_arrays",
     "from_feature_file",
     "load_backbone",
+    "load_run",
 ]
 
 

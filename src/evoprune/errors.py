@@ -26,3 +26,9 @@ class BackboneError(EvoPruneError):
 
 class StorageError(EvoPruneError):
     """A run folder, store or cache that cannot be read or written."""
+
+
+class DamagedStoreError(StorageError):
+    """A study whose contents are not what was written: only a copy of it, or a new search, helps."""
+
+    exit_status = 3

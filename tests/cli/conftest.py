@@ -88,9 +88,9 @@ def evoprune(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     return here
 
 
-def refused(outcome: Outcome) -> str:
+def refused(outcome: Outcome, status: int = 2) -> str:
     """The one sentence that a command was refused with."""
-    assert outcome.status == 2, outcome
+    assert outcome.status == status, outcome
     assert outcome.out == ""
     assert len(outcome.lines) == 1, outcome.err
     assert outcome.err.startswith("evoprune: ")

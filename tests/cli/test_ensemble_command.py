@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
 from evoprune.model import Model
 
-from .conftest import SMALL, refused
+from .conftest import SMALL, here, refused
 
 FRONT = (
+    "--algorithm",
+    "nsga2",
     "--objectives",
     "accuracy,active,calibration",
     "--head",
@@ -24,9 +27,17 @@ FRONT = (
 )
 
 
+@pytest.fixture(scope="module")
+def searched(blobs, tmp_path_factory):
+    """A finished run with a front; not to be changed."""
+    folder = tmp_path_factory.mktemp("searched") / "front"
+    assert here("run", "--features", blobs, *FRONT, "-o", folder).status == 0
+    return folder
+
+
 @pytest.fixture
-def run(evoprune, blobs):
-    assert evoprune("run", "--features", blobs, *FRONT, "-o", "front").status == 0
+def run(evoprune, searched):
+    shutil.copytree(searched, "front")
 
 
 def test_an_ensemble_is_made_shown_and_kept(evoprune, run, tmp_path):

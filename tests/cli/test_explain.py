@@ -122,9 +122,11 @@ def test_images_and_neurons_can_be_chosen_and_the_table_fits_a_terminal(evoprune
     assert "heatmaps: 4 of 4 heatmaps" in outcome.err
 
 
-def test_many_images_and_neurons_go_to_several_pages(evoprune, pictures_front, pictures):
-    files = [pictures / "red" / f"{i}.png" for i in range(8)] + [pictures / "blue" / f"{i}.png" for i in range(4)]
-    found = explained(evoprune, pictures_front, "--images", *files, "--neurons", "top13", "-o", "out")
+def test_many_images_and_neurons_go_to_several_pages(evoprune, pictures_front, pictures, monkeypatch):
+    for name in ("PAGE_IMAGES", "PAGE_NEURONS"):
+        monkeypatch.setattr(f"evoprune.workflow._explain_pages.{name}", 2)
+    files = [pictures / "red" / "0.png", pictures / "red" / "1.png", pictures / "blue" / "0.png"]
+    found = explained(evoprune, pictures_front, "--images", *files, "--neurons", "top3", "-o", "out")
     names = {Path(file).name for file in found["files"]}
     assert {"heatmaps_neurons.png", *(f"heatmaps_neurons_{i}.png" for i in (2, 3, 4))} <= names
     assert {"heatmaps_classes_2.png", "concepts_2.png"} <= names and "heatmaps_neurons_5.png" not in names

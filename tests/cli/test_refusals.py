@@ -104,6 +104,15 @@ def test_folders_of_images_that_cannot_be_used(evoprune, tmp_path, pictures):
     assert not list(tmp_path.glob("runs/*"))
 
 
+def test_data_that_are_given_twice_are_not_two_data_sets(evoprune, blobs, tmp_path):
+    words = ("experiment", "sparsity", "--methods", "dense", "--seeds", "1", "-o", "exp", "--features", blobs)
+    assert "is given twice, and would count as two data sets" in refused(evoprune(*words, "--features", blobs))
+    outcome = evoprune(*words, "--features", shutil.copy(blobs, tmp_path / "copy.npz"))
+    assert outcome.status == 2
+    assert "copy and blobs are the same data, and would count as two data sets" in outcome.lines[-1]
+    assert not (tmp_path / "exp").exists()
+
+
 def test_unreadable_images_are_all_listed_before_anything_is_computed(evoprune, tmp_path, pictures):
     shutil.copytree(pictures, tmp_path / "some broken")
     (tmp_path / "some broken" / "red" / "0.png").write_bytes(b"")

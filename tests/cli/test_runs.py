@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import sqlite3
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from PIL import Image
@@ -143,10 +144,13 @@ def test_a_larger_total_extends_a_run_and_gives_what_it_would_have_given(evoprun
     assert a == b
 
 
-def test_a_smaller_total_changes_nothing(evoprune, tmp_path, finished):
+def test_a_smaller_total_changes_nothing_and_says_so(evoprune, tmp_path, finished):
     shutil.copytree(finished, tmp_path / "run")
     before = json.loads(evoprune("show", "run", "--json").out)
-    assert json.loads(evoprune("resume", "run", "-n", "5", "--json").out) == before
+    again = evoprune("resume", "run", "-n", "5", "--json")
+    assert json.loads(again.out) == before
+    assert "12 evaluations are stored, more than the 5 that are asked for; they are kept" in again.err
+    assert "more than" not in evoprune("resume", "run", "-n", "12").err
     assert "12/12" in evoprune("list", ".").out
 
 
@@ -165,7 +169,11 @@ def test_list_names_every_run_and_goes_on_past_a_damaged_one(evoprune, tmp_path,
     assert "runs/a" in listed.out
     assert "warning: runs/b/config.toml is not valid TOML" in listed.err
     (entry,) = json.loads(evoprune("list", "--json").out)
-    assert entry == {"run": "runs/a", "evaluations": 12, "of": 12, "protocol": "nested", "complete": True}
+    assert datetime.now(timezone.utc) - datetime.fromisoformat(entry.pop("date")) < timedelta(hours=2)
+    assert entry == {
+        **{"run": "runs/a", "evaluations": 12, "of": 12, "protocol": "nested", "complete": True},
+        **{"encoding": "features", "backbone": None},
+    }
 
 
 def test_quiet_says_nothing_but_the_result(evoprune, blobs):
@@ -212,3 +220,36 @@ def test_progress_on_a_terminal_fits_its_width(tmp_path, blobs):
     assert re.search(r"search .*12/12 .*/s .* best 0\.\d{4}, \d+ % active", text)
     assert "report" in text
     assert max(len(line.rstrip()) for line in re.split(r"[\r\n]+", text)) <= 80
+
+
+def test_list_shows_what_was_pruned_of_which_network_and_when(evoprune, tmp_path, pictures_run, finished):
+    for name, run in (("images", pictures_run), ("vectors", finished)):
+        shutil.copytree(run, tmp_path / "runs" / name)
+    (tmp_path / "runs" / "begun").mkdir()
+    shutil.copy(finished / "config.toml", tmp_path / "runs" / "begun" / "config.toml")
+    listed = evoprune("list")
+    assert fits(listed.out)
+    begun, images, vectors = (line.split() for line in listed.out.splitlines()[1:])
+    today = datetime.now(timezone.utc)
+    days = {f"{today - timedelta(days=n):%Y-%m-%d}" for n in (0, 1)}
+    assert begun[0:3] == ["runs/begun", "0/12", "nested"]
+    assert begun[-3:] == ["-", "features", "-"]
+    assert (images[-3:-1], vectors[-3:-1]) == (["tiny", "features"], ["-", "features"])
+    assert {images[-1], vectors[-1]} <= days
+
+
+def test_resume_goes_on_without_images_that_cannot_be_read(evoprune, tmp_path, pictures):
+    shutil.copytree(pictures, tmp_path / "own")
+    assert evoprune("run", "own", *SMALL, "-o", "begun").status == 0
+    # As a run that was killed while features were extracted.
+    for path in (tmp_path / "begun").iterdir():
+        if path.is_file() and path.name != "config.toml":
+            path.unlink()
+    (tmp_path / "own" / "red" / "9.png").write_text("no image")
+    refused = evoprune("resume", "begun")
+    assert refused.status == 2
+    assert "--skip-broken" in refused.err
+    resumed = evoprune("resume", "begun", "--skip-broken")
+    assert resumed.status == 0
+    assert "warning: 1 unreadable image left out" in resumed.err
+    assert read_config(tmp_path / "begun" / "config.toml").skip_broken

@@ -9,11 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pymoo.indicators.hv import HV
+from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
 import evoprune as ep
 from evoprune.errors import ConfigError, StorageError
 from evoprune.objectives import odin
+from evoprune.report import front_table
 from evoprune.search import SearchOptions
 from evoprune.workflow import Choice, RunFolder, choose, merge, read_merged, read_status
 
@@ -200,10 +202,12 @@ def test_a_choice_that_cannot_be_made_is_refused(settings, sentence):
 @pytest.fixture(scope="module")
 def ten_runs(with_outliers, quick, tmp_path_factory):
     root = tmp_path_factory.mktemp("ten")
-    for seed in range(10):
-        study(
-            with_outliers, quick, population=6, seed=seed, split_seed=0, report_seeds=1, output=root / f"seed-{seed}"
-        ).run(14)
+    with pytest.MonkeyPatch.context() as patch:
+        # Drawing the figures of each run would take longer than its search; merging needs none of them.
+        patch.setattr("evoprune.workflow._conclusion.write_files", lambda folder, result: None)
+        for seed in range(10):
+            settings = {"population": 6, "seed": seed, "split_seed": 0, "report_seeds": 1}
+            study(with_outliers, quick, **settings, output=root / f"seed-{seed}").run(14)
     return [RunFolder(root / f"seed-{seed}") for seed in range(10)]
 
 
@@ -222,6 +226,36 @@ def test_the_merged_front_weakly_dominates_each_of_ten_runs(ten_runs, tmp_path):
     assert read_merged(tmp_path / "merged") == merged
     assert (tmp_path / "merged" / "front.csv").read_text().startswith("run,attained,id,")
     assert (tmp_path / "merged" / "figures" / "front_3d.png").is_file()
+
+
+def test_the_dense_row_of_a_merged_front_is_of_the_trainings_of_all_runs(with_outliers, quick, tmp_path):
+    trained = {part: {name: [] for name in THREE} for part in ("validation", "test")}
+    folders = []
+    for seed, repetitions in ((0, 3), (1, 2)):
+        path = tmp_path / f"seed-{seed}"
+        one = study(with_outliers, quick, population=6, seed=seed, split_seed=0, report_seeds=repetitions, output=path)
+        one.run(8)
+        folders.append(RunFolder(path))
+        genome = one.encoding.dense_genome()[None]
+        for part, problem in (("validation", one.problem), ("test", one.conclusion.scorer.report)):
+            candidates = problem.train(genome, one.conclusion.scorer.training_seeds(repetitions))
+            values = problem.values(genome, candidates, one.problem.objectives)[0]
+            for name, column in zip(THREE, values.T, strict=True):
+                trained[part][name] += column.tolist()
+    merged = merge(folders, tmp_path / "merged")
+    dense = merged["dense"]
+    assert (dense["seeds"], dense["active_share"], dense["id"]) == (5, 1.0, 0)
+    for part, measured in trained.items():
+        for name, values in measured.items():
+            assert dense[part][name] == pytest.approx(np.mean(values), abs=1e-9), (part, name)
+            assert dense[f"{part}_std"][name] == pytest.approx(np.std(values, ddof=1), abs=1e-7), (part, name)
+    assert dense["test_accuracy"] == dense["test"]["accuracy"]
+    console = Console(width=240, force_terminal=False, color_system=None)
+    with console.capture() as capture:
+        console.print(front_table(merged))
+    (row,) = (line for line in capture.get().splitlines() if " dense " in line and "mean" not in line)
+    assert f"{100 * dense['test']['accuracy']:.1f}" in row
+    assert "dense: mean over 5 trainings in 2 runs." in capture.get()
 
 
 def test_runs_that_measure_other_things_are_not_merged(with_outliers, quick, tmp_path, ten_runs):

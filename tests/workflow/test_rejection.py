@@ -7,7 +7,7 @@ import pytest
 
 import evoprune as ep
 from evoprune.heads import EnsembleHead, Head
-from evoprune.model import Model
+from evoprune.model import Model, stored_model
 from evoprune.objectives import auroc, fit_detector
 from evoprune.training import FAST, TrainingSet, train_population
 from evoprune.workflow._rejection import calibrate
@@ -31,7 +31,7 @@ def study_of(X, y, *, ood=None, **settings) -> ep.Study:
 
 def calibrated(study, genome=None, score=None, tpr=0.9):
     genome = study.encoding.dense_genome() if genome is None else genome
-    return calibrate(study, study.build(genome), [(genome, 1)], tpr, score).rejection
+    return calibrate(study.conclusion.scorer, study.build(genome), [(genome, 1)], tpr, score).rejection
 
 
 @pytest.mark.parametrize("settings", [{}, {"folds": 3}, {"protocol": "paper"}], ids=str)
@@ -71,7 +71,7 @@ def test_figures_on_foreign_images_are_those_of_the_kept_model():
     foreign = np.random.default_rng(3).normal(size=(60, 12)).astype(np.float32) * 4
     study = study_of(X, y, ood=foreign, objectives=["accuracy", "ood"], ood_score="knn")
     genome = study.encoding.dense_genome()
-    model = calibrate(study, study.build(genome), [(genome, 1)], 0.9)
+    model = calibrate(study.conclusion.scorer, study.build(genome), [(genome, 1)], 0.9)
     assert model.rejection.score == "knn"
     outside = study.features.ood[0]
     inside = model.outputs(X[180:])
@@ -94,8 +94,58 @@ def test_an_ensemble_is_calibrated_with_all_its_members():
     heads = [study.build(genome).head for genome in genomes]
     for vote in ("soft", "majority"):
         model = Model(EnsembleHead((heads[0], heads[1], heads[1]), vote), study.features.class_names)
-        found = calibrate(study, model, [(genomes[0], 1), (genomes[1], 2)], 0.9).rejection
+        found = calibrate(study.conclusion.scorer, model, [(genomes[0], 1), (genomes[1], 2)], 0.9).rejection
         assert found.score == "msp"
         assert -1 <= found.threshold < -1 / 3
-        alone = calibrate(study, model, [(genomes[0], 3)], 0.9).rejection
+        alone = calibrate(study.conclusion.scorer, model, [(genomes[0], 3)], 0.9).rejection
         assert found.threshold != alone.threshold
+
+
+def same_rejection(one, other):
+    return one.facts() == other.facts() and all(
+        np.array_equal(one.arrays()[name], other.arrays()[name]) for name in {*one.arrays(), *other.arrays()}
+    )
+
+
+def test_a_run_keeps_its_model_with_a_threshold(tmp_path):
+    X, y = blobs()
+    study = study_of(X, y, output=tmp_path / "run")
+    result = study.run(6)
+    kept = Model.load(tmp_path / "run" / "model")
+    expected = calibrated(study, result.best.genome, tpr=0.95)
+    assert same_rejection(kept.rejection, expected)
+    assert same_rejection(result.best.build().rejection, expected)
+    far = np.full((1, 12), 1e3, np.float32)
+    assert kept.outputs(far).unknown.all()
+    assert not kept.outputs(X[180:]).unknown.all()
+
+
+def test_a_model_that_was_kept_without_a_threshold_is_given_one(tmp_path):
+    X, y = blobs()
+    study_of(X, y, output=tmp_path / "run").run(6)
+    folder = tmp_path / "run" / "model"
+    whole = (folder / "model.json").read_bytes(), (folder / "head.safetensors").read_bytes()
+    # As versions kept it that knew no threshold.
+    kept = Model.load(folder)
+    Model(kept.head, kept.class_names, kept.backbone, kept.about).save(folder)
+    old = Model.load(folder)
+    assert old.rejection is None
+    assert not old.outputs(np.full((1, 12), 1e3, np.float32)).unknown.any()
+    study_of(X, y, output=tmp_path / "run").run(6)
+    assert ((folder / "model.json").read_bytes(), (folder / "head.safetensors").read_bytes()) == whole
+
+
+def test_a_run_without_images_to_set_a_threshold_on_ends_and_says_so(tmp_path):
+    X, y = blobs()
+    rows = np.flatnonzero((y[:180] != 2) | (np.arange(180) == 2))
+    # One image to train on: as published it is trained on, but a validation part cannot have it.
+    features = ep.from_arrays(X[rows], y[rows], X[180:], y[180:])
+    study = ep.Study(features, head=Head(8), recipe=RECIPE, report_seeds=1, protocol="paper", output=tmp_path / "run")
+    result = study.run(6)
+    stored = stored_model(tmp_path / "run" / "model")
+    assert stored is not None
+    assert stored.rejection is None
+    assert np.isfinite(result.best.scores.test_accuracy)
+    assert "gives every image a class, because there is no threshold for it" in (tmp_path / "run/log.txt").read_text()
+    with pytest.raises(ep.DataError, match="too few for a validation part"):
+        calibrated(study, result.best.genome)

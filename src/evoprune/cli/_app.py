@@ -11,6 +11,8 @@ import typer
 from evoprune._version import __version__
 from evoprune.cli import (
     _cache,
+    _completion,
+    _doctor,
     _ensemble,
     _experiment,
     _explain,
@@ -19,23 +21,33 @@ from evoprune.cli import (
     _front,
     _legacy,
     _predict,
+    _report,
     _run,
     _show,
+    _watch,
 )
+from evoprune.cli._completion import prepare_completion
 from evoprune.cli._console import SETTINGS, accept_any_text, fail
+from evoprune.cli._shared import DEBUG, QUIET, lend_shared_options
 from evoprune.errors import EvoPruneError
 
 app = typer.Typer(
     name="evoprune",
     help="Evolve which neurons of a classifier head are worth keeping.",
-    epilog="Start with:  evoprune run FOLDER_OF_IMAGES",
+    epilog="\b\nStart with:                evoprune run FOLDER_OF_IMAGES\nIf something is not right: evoprune doctor",
     no_args_is_help=True,
+    # `evoprune completion` prints the same script without changing anybody's shell configuration.
+    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _module in (_run, _show, _front, _ensemble, _export, _predict, _explain, _experiment, _features, _cache, _legacy):
+for _module in (
+    *(_run, _show, _front, _ensemble, _export, _predict, _explain, _experiment, _features, _cache, _legacy),
+    *(_report, _watch, _doctor, _completion),
+):
     _module.register(app)
+lend_shared_options(app)
 
 
 def _version(value: bool) -> None:
@@ -46,8 +58,8 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _shared(
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and warnings.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help=QUIET)] = False,
+    debug: Annotated[bool, typer.Option("--debug", help=DEBUG)] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -58,8 +70,9 @@ def _shared(
 
 
 def main() -> None:
-    """Run the command line; ends with 0 done, 2 bad input or usage, 130 interrupted and resumable."""
+    """Run the command line; ends with 0 done, 2 bad input or usage, 3 damaged store, 130 interrupted and resumable."""
     accept_any_text()
+    prepare_completion()
     try:
         app(prog_name="evoprune")
     except EvoPruneError as error:

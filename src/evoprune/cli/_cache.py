@@ -20,7 +20,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 @cache.command("list")
 def list_cache(json: AsJson = False) -> None:
-    """List what is cached."""
+    """List what is cached.
+
+    \u0008
+    Example:
+      evoprune cache list
+    """
     from evoprune.features import list_entries
 
     _show(list_entries(), as_json=json)
@@ -28,7 +33,12 @@ def list_cache(json: AsJson = False) -> None:
 
 @cache.command()
 def verify(json: AsJson = False) -> None:
-    """Check every entry against its checksum."""
+    """Check every entry against its checksum.
+
+    \u0008
+    Example:
+      evoprune cache verify --json
+    """
     from evoprune.features import verify as verify_entries
 
     entries = verify_entries()
@@ -42,7 +52,12 @@ def verify(json: AsJson = False) -> None:
 
 @cache.command()
 def clear() -> None:
-    """Delete all cached features."""
+    """Delete all cached features.
+
+    \u0008
+    Example:
+      evoprune cache clear
+    """
     from evoprune.features import clear as clear_entries
 
     removed = clear_entries()

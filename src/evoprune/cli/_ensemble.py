@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evoprune.cli._console import OUT, SETTINGS, print_json, tell
+from evoprune.cli._report import refresh_report
 from evoprune.cli._run import AsJson
 from evoprune.errors import ConfigError
 
@@ -62,6 +63,7 @@ def ensemble(
     finally:
         for bar in bars.values():
             bar.stop()
+    refresh_report(folder)
     if json:
         print_json(summary)
         return
@@ -81,4 +83,4 @@ def _vote(name: str | None) -> Vote | None:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(ensemble)
+    app.command(short_help="Let members of a run's front vote.")(ensemble)

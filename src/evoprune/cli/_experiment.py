@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evoprune.cli._completion import EXPERIMENTS, one_of
+from evoprune.cli._conduct import describe
 from evoprune.cli._console import OUT, SETTINGS, print_json, say, tell, warn
 from evoprune.cli._run import (
     PRECISION,
@@ -18,7 +20,6 @@ from evoprune.cli._run import (
     changed_recipe,
     data_source,
     default_name,
-    describe,
     numbers,
 )
 from evoprune.errors import ConfigError
@@ -32,7 +33,8 @@ def experiment(
         str,
         typer.Argument(
             metavar="NAME",
-            help="sparsity, pruning, extractors, convergence, initial-density, classes, cka, fronts, ensembles, paper.",
+            help=f"{', '.join(EXPERIMENTS)}.",
+            autocompletion=one_of(EXPERIMENTS),
         ),
     ],
     data: Annotated[list[Path] | None, typer.Argument(metavar="DATA...", help="Folders of images.")] = None,
@@ -68,7 +70,7 @@ def experiment(
     \u0008
     Examples:
       evoprune experiment sparsity flowers/ trees/ --backbone resnet50
-      evoprune experiment sparsity --features embeddings.npz --methods nsga2,anova,random
+      evoprune experiment sparsity --features embeddings.npz --methods nsga2,anova
     """
     from rich.markdown import Markdown
     from rich.text import Text
@@ -98,6 +100,10 @@ def experiment(
             protocol=protocol,
             recipe=changed_recipe(recipe, epochs=epochs, precision=precision),
         )
+        if config in configs.values():
+            raise ConfigError(
+                f"{config.data} is given twice, and would count as two data sets; name each data set once"
+            )
         network = f" {Path(config.backbone).stem}" if config.backbone is not None and len(networks) > 1 else ""
         configs[_unused(f"{default_name(config)}{network}", configs)] = config
     if head is not None and name in ("pruning", "paper"):

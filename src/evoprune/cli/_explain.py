@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evoprune.cli._console import OUT, print_json, say, tell, warn
+from evoprune.cli._report import refresh_report
 from evoprune.cli._run import AsJson
 from evoprune.errors import ConfigError
 
@@ -68,6 +69,7 @@ def explain(
     finally:
         for bar in bars:
             bar.stop()
+    refresh_report(folder)
     if json:
         print_json(summary)
         return
@@ -98,4 +100,4 @@ def _method(text: str | None) -> Any:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(explain)
+    app.command(short_help="Show what the neurons of a front look at.")(explain)

@@ -126,6 +126,8 @@ def _table(said: dict[str, Any]) -> Group:
 
 
 def _notes(said: dict[str, Any], rounded: bool) -> list[str]:
+    from evoprune.report import reversed_remark
+
     agreed = said["agreement"]
     what = "rows" if said["head_only"] else "images"
     lines = [said["remark"]] if said["remark"] else []
@@ -144,16 +146,20 @@ def _notes(said: dict[str, Any], rounded: bool) -> list[str]:
         f"Unknown is what scores over {found['threshold']:.4g} ({found['score']}), for {100 * found['tpr']:g} % of the "
         f"validation images to be accepted; of the test {what} {100 * measured['test_tpr']:.1f} % are."
     )
+    if said["rejection_bytes"]:
+        lines.append(f"The {found['score']} score takes {said['rejection_bytes'] / 1000:,.1f} kB of the file.")
     if "ood_auroc" in measured:
         lines.append(
             f"Images from outside: AUROC {measured['ood_auroc']:.4f}, false positive rate {measured['ood_fpr']:.4f} "
             f"at {100 * found['tpr']:g} %."
         )
-        if measured["ood_auroc"] < _USELESS and found["score"] != "mahalanobis":
-            lines.append(f"Here {found['score']} tells little; try --ood-score mahalanobis.")
+        auroc, other = measured["ood_auroc"], "knn" if found["score"] == "mahalanobis" else "mahalanobis"
+        way = f"try --ood-score {other}"
+        little = [f"Here {found['score']} tells little; {way}."] if auroc < _USELESS else []
+        lines += reversed_remark([auroc], way) or little
     return lines
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(export)
+    app.command(short_help="Write a model into one file to deploy, and its card.")(export)

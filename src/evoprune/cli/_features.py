@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from evoprune.cli._conduct import describe
 from evoprune.cli._console import tell, warn
-from evoprune.cli._run import absolute_backbone, describe
+from evoprune.cli._run import absolute_backbone
 
 
 def features(
@@ -25,6 +26,11 @@ def features(
     """Compute the features of images once, and cache them.
 
     Runs on the same images and backbone then start at once.
+
+    \u0008
+    Examples:
+      evoprune features flowers/ --backbone resnet50
+      evoprune features flowers/ --output flowers.npz
     """
     from evoprune.backbones import load_backbone
     from evoprune.cli._progress import CountProgress

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from evoprune.cli._console import OUT, SETTINGS, count, print_json, tell, warn
+from evoprune.cli._report import refresh_report
 from evoprune.cli._run import AsJson
 from evoprune.errors import ConfigError, StorageError
 
@@ -19,7 +20,9 @@ def front(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or folder of merged runs.")],
     json: AsJson = False,
 ) -> None:
-    """Show the front of a run: every member, measured on validation and test part.
+    """Show the front of a run, member by member.
+
+    Each is measured on the validation part and on the test part.
 
     \u0008
     Examples:
@@ -71,6 +74,7 @@ def select(
     choice = Choice(number, knee, _figure(highest, lowest), None if weights is None else _weights(weights), where)
     chosen, words = choose(_summary(folder, merged=False), choice)
     summary = make_study(RunFolder(folder)).select(chosen, words).summary()
+    refresh_report(folder)
     if json:
         print_json(summary)
         return
@@ -84,7 +88,9 @@ def merge(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the merged front.")],
     json: AsJson = False,
 ) -> None:
-    """Merge the fronts of several runs into one: the super Pareto front.
+    """Merge the fronts of several runs into one.
+
+    That is the super Pareto front: what no member of any run dominates.
 
     \u0008
     Examples:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evoprune.cli._conduct import start
 from evoprune.cli._console import warn
-from evoprune.cli._run import PRECISION, RUNS, AsJson, Output, absolute_backbone, changed_recipe, start
+from evoprune.cli._run import PRECISION, RUNS, AsJson, Output, absolute_backbone, changed_recipe
 from evoprune.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ def legacy(
     images are resized as the backbone wants them, whatever size the file names. For a
     multi-objective search, the test images of the other data sets in the file are the
     out-of-distribution ones.
+
+    \u0008
+    Examples:
+      evoprune legacy configDataset.csv configGA.csv 1
+      evoprune legacy configDataset.csv configGA.csv 2 --recipe fast
     """
     from evoprune.backbones import load_backbone
     from evoprune.data import MultiObjectiveSearch, parse_search_csv

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evoprune.cli._console import OUT, print_json
+from evoprune.cli._console import OUT, fail, print_json
 from evoprune.cli._run import AsJson
 from evoprune.errors import DataError, StorageError
 
 if TYPE_CHECKING:
+    from evoprune.backbones import Backbone
     from evoprune.data import UnreadableImageError
     from evoprune.model import ExportedModel, Model, Prediction
+    from evoprune.workflow import RunFolder
+
+
+_MANY = 100
+"""Images from which on there is progress to see."""
 
 
 def predict(
@@ -25,7 +31,8 @@ def predict(
 ) -> None:
     """Classify images with an exported file or with the model of a run.
 
-    Images that cannot be read are named after the others, and the exit status is then 2.
+    What is too unlike the training images is called unknown. Images that cannot be read are named after the
+    others, a line each, and the exit status is then 2.
 
     \u0008
     Examples:
@@ -34,28 +41,39 @@ def predict(
     """
     import numpy as np
 
+    from evoprune.cli._progress import CountProgress
     from evoprune.data import UnreadableImageError
     from evoprune.model import classify
 
     model = _model(source)
     # A model that takes no images says so before any is read.
     model.prepare(np.zeros((1, 1, 3), np.uint8))
-    found = list(classify(model, [path for given in images for path in _files(given)]))
+    paths = [path for given in images for path in _files(given)]
+    progress = CountProgress("predict", "image")
+    found = []
+    try:
+        for item in classify(model, paths):
+            found.append(item)
+            if len(paths) >= _MANY:
+                progress(len(found), len(paths))
+    finally:
+        progress.stop()
     broken = [item for item in found if isinstance(item, UnreadableImageError)]
     made = [item for item in found if not isinstance(item, UnreadableImageError)]
     if json:
         print_json([*(_as_json(p, model.class_names) for p in made), *map(_broken_as_json, broken)])
     elif made:
         OUT.print(_table(made))
+    for error in broken:
+        fail(str(error))
     if broken:
-        raise DataError("; ".join(map(str, broken)))
+        raise typer.Exit(broken[0].exit_status)
 
 
 def _model(source: Path) -> Model | ExportedModel:
     """The model of a run, of a model's folder, or of an exported file."""
-    from evoprune.backbones import load_backbone
     from evoprune.model import Model, load_exported
-    from evoprune.workflow import RunFolder, read_settings
+    from evoprune.workflow import RunFolder, run_of
 
     if source.is_file():
         return load_exported(source)
@@ -63,16 +81,24 @@ def _model(source: Path) -> Model | ExportedModel:
     # An ensemble of a run lies in a folder of its own.
     alone = next((f for f in (source, source / "model") if (f / "model.json").is_file()), None)
     if alone is not None and not run.config.is_file():
-        return Model.load(alone)
-    settings = read_settings(run)
+        home = run_of(alone)
+        return Model.load(alone, None if home is None else _given_backbone(home))
+    run.require()
     if not run.model.is_dir():
         raise StorageError(
             f"{source} holds no model yet, because its run is not complete; continue it with: "
             f"evoprune resume {shlex.quote(str(source))}"
         )
-    # Weights from a file of the user's do not come with the backbone's name.
-    given = None if settings.weights is None else load_backbone(settings.backbone or "tiny", settings.weights)
-    return Model.load(run.model, given)
+    return Model.load(run.model, _given_backbone(run))
+
+
+def _given_backbone(run: RunFolder) -> Backbone | None:
+    """The backbone of a run with weights from a file of the user's, which do not come with its name; else None."""
+    from evoprune.backbones import load_backbone
+    from evoprune.workflow import read_settings
+
+    settings = read_settings(run)
+    return None if settings.weights is None else load_backbone(settings.backbone or "tiny", settings.weights)
 
 
 def _files(given: Path) -> Iterator[Path]:
@@ -128,4 +154,4 @@ def _table(predictions: list[Prediction]) -> Any:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(predict)
+    app.command(short_help="Classify images with a run's model or an exported file.")(predict)

@@ -20,7 +20,7 @@ from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 from evoprune._types import BoolArray, FloatArray
-from evoprune.cli._console import ERR, SETTINGS, count, say
+from evoprune.cli._console import ERR, SETTINGS, count, say, warn
 from evoprune.objectives import Objective
 from evoprune.study import Evaluation, Progress
 
@@ -129,6 +129,11 @@ class SearchProgress:
         if earlier:
             of = "" if self._seconds else f" of {count(max(budget, len(earlier)), 'evaluation')}"
             say(f"{len(earlier):,}{of} stored already")
+        if len(earlier) > budget:
+            warn(
+                f"{len(earlier):,} evaluations are stored, more than the {budget:,} that are asked for; "
+                "they are kept, and no more are made"
+            )
         if self._seconds is not None:
             self._bar.start(0, self._seconds, self._note())
         elif len(earlier) < budget:

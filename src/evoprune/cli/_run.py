@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evoprune.cli._console import OUT, SETTINGS, count, print_json, say, tell, warn
-from evoprune.cli._interrupt import Interrupt
-from evoprune.errors import ConfigError
+from evoprune.cli._completion import (
+    ALGORITHMS,
+    BACKBONES,
+    ENCODINGS,
+    OBJECTIVES,
+    OOD_SCORES,
+    PRECISIONS,
+    PROTOCOLS,
+    RECIPES,
+    TRACKERS,
+    one_of,
+    some_of,
+)
+from evoprune.cli._conduct import start, start_several
+from evoprune.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from evoprune.features import Features
-    from evoprune.workflow import Result, RunConfig, Study
+    from evoprune.workflow import RunConfig
 
 RUNS = Path("runs")
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Run folder [default: runs/NAME].")]
 PRECISION = "Of the large products: float32, or bfloat16 [default: bfloat16 where the processor has it]."
 
+Trackers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tracker",
+        metavar="NAME",
+        help="Follow the search in tensorboard or mlflow; tensorboard:FOLDER and mlflow:URI say where [default: "
+        "RUN/tensorboard; MLFLOW_TRACKING_URI]. Repeatable.",
+        autocompletion=one_of(TRACKERS),
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 
@@ -37,13 +57,21 @@ def run(
     backbone: Annotated[
         str | None,
         typer.Option(
-            "--backbone", "-b", help="tiny, resnet50, densenet121, vgg19, timm:NAME, onnx:FILE [default: tiny]."
+            "--backbone",
+            "-b",
+            help="tiny, resnet50, densenet121, vgg19, timm:NAME, onnx:FILE [default: tiny].",
+            autocompletion=one_of(BACKBONES),
         ),
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="File with the backbone's weights.")] = None,
     encoding: Annotated[
         str,
-        typer.Option("--encoding", "-e", help="What is pruned: features, first, second, both, connections."),
+        typer.Option(
+            "--encoding",
+            "-e",
+            help="What is pruned: features, first, second, both, connections.",
+            autocompletion=one_of(ENCODINGS),
+        ),
     ] = "features",
     head: Annotated[
         str | None,
@@ -54,7 +82,8 @@ def run(
         typer.Option(
             help="Comma-separated, several give a front: accuracy, balanced_accuracy, f1, loss, calibrated_loss, "
             "calibration, active, parameters, flops, corruption; with --ood also ood, ood_aupr, ood_fpr95 "
-            "[default: calibrated_loss,active; of a published search accuracy]."
+            "[default: calibrated_loss,active; of a published search accuracy].",
+            autocompletion=some_of(OBJECTIVES),
         ),
     ] = None,
     ood: Annotated[
@@ -64,12 +93,19 @@ def run(
             help="Out-of-distribution images: a folder, a feature file, or class:NAME to hold a class out; repeatable.",
         ),
     ] = None,
-    ood_score: Annotated[str, typer.Option(help="odin, msp, energy, maxlogit, mahalanobis, knn.")] = "odin",
-    recipe: Annotated[str, typer.Option(help="How candidates are trained: fast, or paper.")] = "fast",
+    ood_score: Annotated[
+        str, typer.Option(help="odin, msp, energy, maxlogit, mahalanobis, knn.", autocompletion=one_of(OOD_SCORES))
+    ] = "odin",
+    recipe: Annotated[
+        str, typer.Option(help="How candidates are trained: fast, or paper.", autocompletion=one_of(RECIPES))
+    ] = "fast",
     epochs: Annotated[int | None, typer.Option(help="Change the recipe's number of epochs.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Seeds that fitness is averaged over [default: 1].")] = None,
-    precision: Annotated[str | None, typer.Option(help=PRECISION)] = None,
-    device: Annotated[str, typer.Option(help="Train on cpu, cuda, cuda:1, or auto.")] = "cpu",
+    precision: Annotated[str | None, typer.Option(help=PRECISION, autocompletion=one_of(PRECISIONS))] = None,
+    device: Annotated[
+        str,
+        typer.Option(help="Train on cpu, cuda, cuda:1, or auto.", autocompletion=one_of(("cpu", "cuda", "auto"))),
+    ] = "cpu",
     algorithm: Annotated[
         str | None,
         typer.Option(
@@ -77,11 +113,18 @@ def run(
             "-a",
             help="guided; as published: genetic for one objective, nsga2, spea2 for several; nsga3; random "
             "[default: guided; with --protocol paper, or settings of the others, as published].",
+            autocompletion=one_of(ALGORITHMS),
         ),
     ] = None,
     population: Annotated[int | None, typer.Option(help="Individuals [default: 30].")] = None,
-    selection: Annotated[str | None, typer.Option(help="nam, roulette [default: nam].")] = None,
-    crossover: Annotated[str | None, typer.Option(help="uniform, one-point [default: uniform].")] = None,
+    selection: Annotated[
+        str | None,
+        typer.Option(help="nam, roulette [default: nam].", autocompletion=one_of(("nam", "roulette"))),
+    ] = None,
+    crossover: Annotated[
+        str | None,
+        typer.Option(help="uniform, one-point [default: uniform].", autocompletion=one_of(("uniform", "one-point"))),
+    ] = None,
     mutation: Annotated[float | None, typer.Option(help="Probability of mutation [default: 0.07].")] = None,
     initial_density: Annotated[
         str | None, typer.Option(help="Share of ones at the start: LOW,HIGH, or one number [default: 0,1].")
@@ -93,7 +136,10 @@ def run(
         str | None,
         typer.Option("--time", help="Search for so long, instead of -n evaluations: 90s, 5m, 1h.", metavar="TIME"),
     ] = None,
-    protocol: Annotated[str, typer.Option(help="nested, or paper (fitness on the test part).")] = "nested",
+    protocol: Annotated[
+        str,
+        typer.Option(help="nested, or paper (fitness on the test part).", autocompletion=one_of(PROTOCOLS)),
+    ] = "nested",
     folds: Annotated[
         int | None, typer.Option(help="Inner folds that fitness is averaged over [default: guided 3, others 1].")
     ] = None,
@@ -105,6 +151,7 @@ def run(
     report_seeds: Annotated[int, typer.Option(help="Trainings behind each figure of the result.")] = 5,
     batch: Annotated[int, typer.Option(help="Candidates trained and committed at a time.")] = 10,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave unreadable images out.")] = False,
+    tracker: Trackers = None,
     output: Output = None,
     json: AsJson = False,
 ) -> None:
@@ -117,15 +164,15 @@ def run(
       evoprune run flowers/ --backbone resnet50
       evoprune run --features embeddings.npz --objectives accuracy,active
       evoprune run flowers/ --objectives accuracy,active,ood --ood other_images/
+      evoprune run flowers/ --time 5m --tracker tensorboard
     """
-    from evoprune.heads import default_head
-    from evoprune.training import resolve_device
-    from evoprune.workflow import GUIDED_FOLDS, UNLIMITED, default_algorithm, make_config
-
     if data is not None and features is not None:
         raise ConfigError(f"both images ({data}) and features ({features}) are given; give one of them")
     if features is not None and (backbone is not None or weights is not None):
         raise ConfigError("a feature file needs no backbone; leave --backbone and --weights out")
+    _require_sources(data, features, weights)
+    hidden = _head(encoding, head)
+    limit = None if seconds is None else duration(seconds, "--time")
     settings: dict[str, Any] = {
         "population": population,
         "selection": selection,
@@ -134,20 +181,26 @@ def run(
         "initial_density": None if initial_density is None else _range(initial_density),
     }
     settings = {key: value for key, value in settings.items() if value is not None}
+    _check_trackers(tracker)
+
+    # From here on torch is needed, which takes seconds to load.
+    from evoprune.guidance import GUIDED_FOLDS, GUIDED_OBJECTIVES
+    from evoprune.training import resolve_device
+    from evoprune.workflow import UNLIMITED, default_algorithm, make_config
+
     names = None if objectives is None else [name.strip() for name in objectives.split(",") if name.strip()]
     if algorithm is None:
         as_published = bool(settings) or "paper" in (protocol, recipe)
         algorithm = default_algorithm(names or ["accuracy"]) if as_published else "guided"
     guided = algorithm == "guided"
     if names is None:
-        names = ["calibrated_loss", "active"] if guided else ["accuracy"]
+        names = [*GUIDED_OBJECTIVES] if guided else ["accuracy"]
     if folds is None:
         folds = GUIDED_FOLDS if guided and protocol == "nested" else 1
-    limit = None if seconds is None else duration(seconds, "--time")
     config = make_config(
         **data_source(data, features, backbone, weights),
         skip_broken=skip_broken,
-        head=default_head(encoding).hidden if head is None else numbers(head, int, "--head"),
+        head=hidden,
         encoding=encoding,
         recipe=changed_recipe(recipe, device, epochs=epochs, seeds=seeds, precision=precision),
         device=str(resolve_device(device)),
@@ -167,9 +220,10 @@ def run(
     )
     folder = output or RUNS / default_name(config)
     if runs is None:
-        start(config, folder, as_json=json)
+        start(config, folder, tracker or (), as_json=json)
     else:
-        start_several([_of_seed(config, seed + number) for number in range(runs)], folder, as_json=json)
+        configs = [_of_seed(config, seed + number) for number in range(runs)]
+        start_several(configs, folder, tracker or (), as_json=json)
 
 
 def resume(
@@ -177,93 +231,33 @@ def resume(
     evaluations: Annotated[
         int | None, typer.Option("--evaluations", "-n", help="New total, to extend a finished run.")
     ] = None,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Leave unreadable images out; before the first evaluation only.")
+    ] = False,
+    tracker: Trackers = None,
     json: AsJson = False,
 ) -> None:
-    """Continue a run that was interrupted, with the settings it has."""
+    """Continue a run that was interrupted, with the settings it has.
+
+    \u0008
+    Examples:
+      evoprune resume runs/flowers
+      evoprune resume runs/flowers -n 400
+    """
+    _check_trackers(tracker)
+
     from evoprune.workflow import RunFolder, make_config, read_plan
 
     plan = read_plan(folder)
     configs = [RunFolder(folder).existing_config()] if plan is None else plan
-    if evaluations is not None:
-        configs = [make_config(**{**dict(config), "evaluations": evaluations}) for config in configs]
+    changes: dict[str, Any] = {} if evaluations is None else {"evaluations": evaluations}
+    if skip_broken:
+        changes["skip_broken"] = True
+    configs = [make_config(**{**dict(config), **changes}) for config in configs] if changes else configs
     if plan is None:
-        start(configs[0], folder, as_json=json)
+        start(configs[0], folder, tracker or (), as_json=json)
     else:
-        start_several(configs, folder, as_json=json)
-
-
-def start(config: RunConfig, output: Path, *, as_json: bool) -> None:
-    """Run a configuration with progress, then print its result."""
-    from evoprune.report import result_table
-
-    summary = conduct(config, output, output).summary()
-    if as_json:
-        print_json(summary)
-    else:
-        OUT.print(result_table(summary, ascii_only=OUT.options.ascii_only))
-        if not SETTINGS.quiet:
-            tell(f"Run folder: {output}")
-
-
-def start_several(configs: Sequence[RunConfig], output: Path, *, as_json: bool) -> None:
-    """Run configurations that differ in their seeds one after the other, then print what they give together."""
-    from evoprune.report import front_table, runs_table
-    from evoprune.workflow import RunFolder, merge, write_plan
-
-    write_plan(output, configs)
-    folders, summaries = [], []
-    for number, config in enumerate(configs, start=1):
-        folders.append(output / f"seed-{config.seed}")
-        say(f"run {number} of {len(configs)}, seed {config.seed}")
-        summaries.append(conduct(config, folders[-1], output).summary())
-    merged = None
-    if len(configs[0].objectives) > 1:
-        merged = merge([RunFolder(folder) for folder in folders], output / "merged")
-    if as_json:
-        print_json({"run": str(output), "runs": summaries, "merged": merged})
-        return
-    ascii_only = OUT.options.ascii_only
-    OUT.print(runs_table(summaries, str(output), ascii_only=ascii_only))
-    if merged is not None:
-        OUT.print()
-        OUT.print(front_table(merged, ascii_only=ascii_only))
-    if not SETTINGS.quiet:
-        tell(f"Run folders: {output}")
-
-
-def conduct(config: RunConfig, folder: Path, resumable: Path) -> Result:
-    """Run a configuration with progress.
-
-    Args:
-        config: what to run.
-        folder: of the run.
-        resumable: what `evoprune resume` is told to continue with.
-    """
-    from evoprune.cli._progress import CountProgress, SearchProgress
-    from evoprune.objectives import get_objectives
-    from evoprune.study import Interrupted
-    from evoprune.workflow import Listeners, RunFolder, execute
-
-    extraction, report = CountProgress("features", "image"), CountProgress("report", "training")
-    search = SearchProgress(get_objectives(config.objectives)[0], config.seconds)
-    resume_with = f"continue with: evoprune resume {shlex.quote(str(resumable))}"
-
-    with Interrupt() as interrupt:
-
-        def on_report(done: int, total: int) -> None:
-            interrupt.leave_search()
-            report(done, total)
-
-        listeners = Listeners(extraction, warn, _describe, (search,), interrupt.should_stop, on_report)
-        try:
-            return execute(config, RunFolder(folder), listeners)
-        except Interrupted as error:
-            raise Interrupted(f"{error}; {resume_with}") from None
-        except KeyboardInterrupt:
-            raise Interrupted(f"interrupted; every finished evaluation is stored; {resume_with}") from None
-        finally:
-            for progress in (extraction, search, report):
-                progress.stop()
+        start_several(configs, folder, tracker or (), as_json=json)
 
 
 def duration(text: str, option: str) -> float:
@@ -303,25 +297,45 @@ def changed_recipe(name: str, device: str = "cpu", **changes: int | str | None) 
     return {**recipe, **changed}
 
 
+def _require_sources(data: Path | None, features: Path | None, weights: Path | None) -> None:
+    """Check that what is named is there.
+
+    Raises:
+        DataError: something is not.
+    """
+    if data is not None and str(data) != "digits" and not data.exists():
+        raise DataError(
+            f"{data} does not exist; give a folder of images, one sub-folder per class, or 'digits' for the bundled "
+            "data set"
+        )
+    if features is not None and not features.is_file():
+        raise DataError(f"{features} is not a file; give an .npz file with X_train, y_train, X_test and y_test")
+    if weights is not None and not weights.is_file():
+        raise DataError(f"{weights} is not a file; give one with the backbone's weights")
+
+
+def _head(encoding: str, head: str | None) -> tuple[int, ...]:
+    """Units of the hidden layers, after a check that the encoding fits them."""
+    from evoprune.heads import Head, default_head, parse_encoding
+
+    hidden = default_head(encoding).hidden if head is None else tuple(map(int, numbers(head, int, "--head")))
+    parse_encoding(encoding, Head(*hidden), width=1, classes=2)
+    return hidden
+
+
+def _check_trackers(trackers: Sequence[str] | None) -> None:
+    if trackers:
+        from evoprune.trackers import check_tracker
+
+        for tracker in trackers:
+            check_tracker(tracker)
+
+
 def default_name(config: RunConfig) -> str:
     """Name of the run folder: that of the data."""
     path = Path(config.data)
     # The root of a disk has no name.
     return (path.stem if config.kind == "features" else path.name) or "run"
-
-
-def describe(features: Features) -> str:
-    """What the features are, in one line."""
-    first = features.divisions[0]
-    parts = [f"{len(first.train)} train", f"{len(first.test)} test"]
-    if first.validation is not None:
-        parts.insert(1, f"{len(first.validation)} validation")
-    folds = f", {len(features.divisions)} folds" if len(features.divisions) > 1 else ""
-    network = "" if features.backbone is None else f" of {Path(features.backbone.name).name}"
-    return (
-        f"{features.name}: {count(len(features.y), 'row')} ({', '.join(parts)}{folds}), "
-        f"{features.classes} classes, {count(features.width, 'feature')}{network}"
-    )
 
 
 def data_source(data: Path | None, features: Path | None, backbone: str | None, weights: Path | None) -> dict[str, Any]:
@@ -361,20 +375,6 @@ def numbers(text: str, kind: type[int] | type[float], option: str) -> tuple[floa
 def _range(text: str) -> tuple[float, ...]:
     ends = numbers(text, float, "--initial-density")
     return 2 * ends if len(ends) == 1 else ends
-
-
-def _describe(study: Study) -> None:
-    say(describe(study.features))
-    say(study.partition.description)
-    for outliers in study.features.ood:
-        say(
-            f"out of distribution: {outliers.name}, {count(len(outliers.X), 'row')} "
-            f"({len(outliers.search)} for the search, {len(outliers.report)} for the report)"
-        )
-    if broken := study.features.broken:
-        warn(f"{count(len(broken), 'unreadable image')} left out: {', '.join(str(b.path) for b in broken)}")
-    if study.config.algorithm == "guided" and study.encoding.name == "features":
-        say("the search is guided by trained gates, which takes some seconds before the first evaluation")
 
 
 def register(app: typer.Typer) -> None:

@@ -1,8 +1,10 @@
 """Reports: tables and figures of a run."""
 
 from evoprune.report._attainment import attainment_bands, write_attainment_bands
+from evoprune.report._axes import PlottedResult, plot_convergence, plot_front, plot_hypervolume, plot_sparsity
 from evoprune.report._chord import neuron_chord, write_neuron_chord
 from evoprune.report._critical_difference import critical_difference_figure, write_critical_difference
+from evoprune.report._detection import reversed_remark
 from evoprune.report._ensemble import WindowPanel, ensemble_windows, write_ensemble_windows
 from evoprune.report._ensemble_table import ensemble_table, write_ensemble_tables
 from evoprune.report._faithfulness import MeanCurves, faithfulness_curves, write_faithfulness
@@ -31,6 +33,7 @@ __all__ = [
     "GridRow",
     "HeatmapRow",
     "MeanCurves",
+    "PlottedResult",
     "SparsityCurve",
     "Strip",
     "WindowPanel",
@@ -51,8 +54,13 @@ __all__ = [
     "overlay",
     "pairwise_fronts",
     "parallel_coordinates",
+    "plot_convergence",
+    "plot_front",
+    "plot_hypervolume",
+    "plot_sparsity",
     "printable",
     "result_table",
+    "reversed_remark",
     "run_convergence",
     "runs_table",
     "shown_accuracy",

@@ -30,7 +30,7 @@ CHOSEN: dict[str, Any] = {"marker": "*", "color": ORANGE, "edgecolors": BLACK, "
 HOLLOW: dict[str, Any] = {"facecolors": "white", "edgecolors": VERMILLION, "linewidths": 0.9}
 """Markers, as `scatter` takes them; `HOLLOW` is laid over `DENSE`."""
 
-_STYLE: Any = {
+STYLE: Any = {
     "font.size": 9,
     "axes.labelsize": 9,
     "axes.titlesize": 9,
@@ -40,6 +40,7 @@ _STYLE: Any = {
     "grid.color": "0.9",
     "grid.linewidth": 0.8,
 }
+"""Of text and grid, as matplotlib takes it."""
 
 
 def crown(axes: Axes, title: str, columns: int) -> None:
@@ -88,7 +89,7 @@ def write_figure(path: Path, height: float, draw: Callable[[Figure], object]) ->
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     image = io.BytesIO()
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         FigureCanvasAgg(figure)
         draw(figure)

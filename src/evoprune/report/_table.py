@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from evoprune.report._detection import reversed_remark
 from evoprune.report._text import printable
 
 _COUNTED = {"accuracy", "active", "parameters", "flops"}
@@ -76,6 +77,17 @@ def _active(of: dict[str, Any]) -> str:
     return f"{of['active_neurons']:,} ({'100' if share == 100 else f'{share:.1f}'} %)"
 
 
+def _overfitting(of: dict[str, Any] | None, sign: str) -> list[str]:
+    """What the search gained on its own rows alone, beside masks that nobody chose."""
+    if of is None:
+        return []
+    chosen, random, spread = (100 * of[key] for key in ("chosen", "random", "random_std"))
+    return [
+        f"Validation minus test accuracy: {chosen:+.1f} points; of {of['random_masks']} random masks of this size "
+        f"{random:+.1f} {sign} {spread:.1f}."
+    ]
+
+
 def _caption(summary: dict[str, Any], sign: str) -> str:
     count, seconds, seeds = summary["evaluations"], summary["seconds"], summary["best"]["seeds"]
     failed = f" ({summary['failed']} failed)" if summary["failed"] else ""
@@ -85,10 +97,13 @@ def _caption(summary: dict[str, Any], sign: str) -> str:
         lines.append("Accuracies: of one training, with a seed not used in the search.")
     else:
         lines.append(f"Accuracies: mean {sign} standard deviation over {seeds} seeds not used in the search.")
+    lines += _overfitting(summary.get("overfitting"), sign)
     if broken := summary.get("broken"):
         lines.append(f"{broken} unreadable image{' was' if broken == 1 else 's were'} left out.")
     if twins := summary.get("duplicates"):
         lines.append(f"{twins} test image{' stands' if twins == 1 else 's stand'} in the training part too.")
+    parts = ("test",) if summary["protocol"] == "paper" else ("validation", "test")
+    lines += reversed_remark(summary[of][part].get("ood") for of in ("dense", "best") for part in parts)
     if summary["protocol"] == "paper":
         lines.append("Paper protocol: masks were selected on this test part; figures are optimistic.")
     if len(summary["objectives"]) > 1:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from evoprune.errors import StorageError
+from evoprune.errors import DamagedStoreError, StorageError
 
 
 def connect(path: Path | None, *, read_only: bool = False) -> sqlite3.Connection:
@@ -52,11 +52,15 @@ def faults(path: Path | None) -> Iterator[None]:
     """Turn what SQLite says about a file into a sentence.
 
     Raises:
-        StorageError: the file is damaged, or cannot be read or written now.
+        DamagedStoreError: the file is damaged.
+        StorageError: it cannot be read or written now.
     """
     try:
         yield
     except sqlite3.OperationalError as error:
+        # Tables or text that are not what was written: nothing that could be mended from outside.
+        if str(error).startswith(("no such", "Could not decode")):
+            raise damaged(path, str(error)) from error
         raise StorageError(
             f"{path or 'the study in memory'} cannot be used ({error}); mend that (free space, permission to write, "
             "no other program that holds it) and run the same command again: what is evaluated is kept"
@@ -69,7 +73,7 @@ def check(connection: sqlite3.Connection, path: Path | None) -> None:
     """Find damage before anything is computed with what is left.
 
     Raises:
-        StorageError: the file is damaged.
+        DamagedStoreError: the file is damaged.
     """
     (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
@@ -86,15 +90,16 @@ def verify(path: Path) -> None:
     """Check a file without opening what is in it.
 
     Raises:
-        StorageError: it is damaged, or cannot be read.
+        DamagedStoreError: it is damaged.
+        StorageError: it cannot be read.
     """
     with faults(path), closing(connect(path, read_only=True)) as connection:
         check(connection, path)
 
 
-def damaged(path: Path | None, why: str) -> StorageError:
+def damaged(path: Path | None, why: str) -> DamagedStoreError:
     """The error for a file whose contents are not what was written."""
-    return StorageError(f"{path} is damaged ({why}); put a copy of it in its place, or delete it to search anew")
+    return DamagedStoreError(f"{path} is damaged ({why}); put a copy of it in its place, or delete it to search anew")
 
 
 def _size(path: Path) -> int:

@@ -196,6 +196,15 @@ class Store:
             (total,) = self._connection.execute("SELECT COALESCE(SUM(seconds), 0) FROM evaluations").fetchone()
         return float(total)
 
+    def last_finished(self) -> datetime | None:
+        """When the last evaluation was committed, UTC; None before the first."""
+        with faults(self.path):
+            (last,) = self._connection.execute("SELECT MAX(finished) FROM evaluations").fetchone()
+        try:
+            return None if last is None else datetime.fromisoformat(last)
+        except (TypeError, ValueError) as error:
+            raise damaged(self.path, f"the time of an evaluation cannot be read: {error}") from error
+
     def result(self, name: str) -> Any | None:
         """A result stored earlier (JSON value), or None."""
         with faults(self.path):

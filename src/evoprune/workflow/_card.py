@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -13,7 +14,7 @@ import numpy as np
 from evoprune._version import __version__
 from evoprune.model import UNKNOWN, Deployable
 from evoprune.objectives import OBJECTIVES
-from evoprune.report import printable
+from evoprune.report import printable, reversed_remark
 from evoprune.workflow._study import Study
 
 _PACKAGES = ("numpy", "torch", "onnx", "onnxruntime", "safetensors", "pillow")
@@ -25,20 +26,20 @@ _LOADING = {
     "arrays": """\
 ```python
 from evoprune.model import load_exported
-model = load_exported("{file}")
+model = load_exported({file})
 for prediction in model.predict(["photo.jpg"]):
     print(prediction.label, prediction.probability)
 ```""",
     "head": """\
 ```python
 from evoprune.model import load_exported
-outputs = load_exported("{file}").run(features)  # float32 {shape}
+outputs = load_exported({file}).run(features)  # float32 {shape}
 print(outputs.logits, outputs.unknown)
 ```""",
     "onnx": """\
 ```python
 import json, onnxruntime
-session = onnxruntime.InferenceSession("{file}")
+session = onnxruntime.InferenceSession({file})
 facts = json.loads(session.get_modelmeta().custom_metadata_map["evoprune"])  # classes, preprocessing, threshold
 logits, probabilities = session.run(["logits", "probabilities"], {{"{input}": batch}})  # float32 {shape}
 ```
@@ -48,7 +49,7 @@ logits, probabilities = session.run(["logits", "probabilities"], {{"{input}": ba
 ```python
 import json, torch
 extra = {{"evoprune.json": ""}}
-network = torch.jit.load("{file}", _extra_files=extra)
+network = torch.jit.load({file}, _extra_files=extra)
 facts = json.loads(extra["evoprune.json"])  # classes, preprocessing, threshold
 logits, probabilities, *score = network(batch)  # float32 {shape}
 ```""",
@@ -174,9 +175,16 @@ def _figures(said: Mapping[str, Any], summary: Mapping[str, Any], study: Study) 
         f"This file, on the {agreed['images']:,} test {'rows' if said['head_only'] else 'images'}: accuracy "
         f"{100 * said['test_accuracy']:.2f} %{mark}; the run's own evaluation of the same training gives "
         f"{100 * said['study_test_accuracy']:.2f} %. Same class for {100 * agreed['same_class']:.2f} %, largest "
-        f"difference of a logit {agreed['max_difference']:.1e}."
+        f"difference of a logit {agreed['max_difference']:.1e}." + _cost_of_rounding(said)
     )
     return "\n\n".join(lines)
+
+
+def _cost_of_rounding(said: Mapping[str, Any]) -> str:
+    if not (said["half"] or said["quantize"]):
+        return ""
+    points = 100 * (said["test_accuracy"] - said["study_test_accuracy"])
+    return f" Rounding the weights changed the test accuracy by {points:+.2f} points."
 
 
 def _spreads(part: str, name: str, *members: Mapping[str, Any]) -> list[str]:
@@ -201,7 +209,8 @@ def _sizes(said: Mapping[str, Any]) -> str:
     rows.append(["ms an image, one thread", f"{before['latency_ms']:.2f}", f"{after['latency_ms']:.2f}"])
     whole = "the head alone" if said["head_only"] else "dense head on the whole backbone"
     table = _table(["", whole, "this file"], rows)
-    return f"{table}\n\n{said['remark']}" if said["remark"] else table
+    kept = [f"Of the bytes, {said['rejection_bytes']:,} serve the threshold."] if said["rejection_bytes"] else []
+    return "\n\n".join([table, *([said["remark"]] if said["remark"] else []), *kept])
 
 
 def _rejection(said: Mapping[str, Any], study: Study) -> str:
@@ -223,6 +232,7 @@ def _rejection(said: Mapping[str, Any], study: Study) -> str:
             f"% of the test images are accepted; at the threshold itself {100 * measured['ood_accepted']:.1f} % of "
             "them are accepted."
         )
+        lines += reversed_remark([measured["ood_auroc"]])
     else:
         lines.append("How many images from outside it accepts is not known: the run had none.")
     return "\n\n".join(lines)
@@ -242,14 +252,15 @@ def _limits(said: Mapping[str, Any], study: Study) -> str:
     if study.features.backbone is not None:
         lines.append("- The backbone's own training data, its biases and its licence apply.")
     if said["half"] or said["quantize"]:
-        lines.append("- Rounded weights: the difference to the run's own figures stands above.")
+        lines.append("- Its weights are rounded: what that did to the test accuracy stands above.")
     return "\n".join(lines)
 
 
 def _loading(said: Mapping[str, Any], ready: Deployable) -> str:
     kind = said["format"] if said["format"] in _LOADING else "head" if said["head_only"] else "arrays"
     return _LOADING[kind].format(
-        file=_text(Path(said["file"]).name),
+        # In code nothing is escaped but what ends a string.
+        file=json.dumps(printable(Path(said["file"]).name), ensure_ascii=False),
         input="features" if said["head_only"] else "image",
         shape=f"[N, {', '.join(map(str, ready.input_shape()))}]",
     )

@@ -12,18 +12,23 @@ import numpy as np
 from evoprune._types import BoolArray, FloatArray
 from evoprune.errors import EvoPruneError
 from evoprune.features import Features
-from evoprune.model import stored_facts
+from evoprune.model import Model, stored_model
 from evoprune.objectives import Objective
 from evoprune.problem import Problem
 from evoprune.search import best_index, hypervolume, hypervolume_trace, non_dominated, ranking
 from evoprune.study import Evaluation, Store
 from evoprune.workflow._config import RunConfig
-from evoprune.workflow._result import Hypervolume, Result, Scores, Solution
+from evoprune.workflow._kept import keep_facts, keep_predictions
+from evoprune.workflow._rejection import with_threshold
+from evoprune.workflow._result import Hypervolume, Overfitting, Result, Scores, Solution
 from evoprune.workflow._run_files import write_files
 from evoprune.workflow._run_folder import RunFolder
 from evoprune.workflow._scorer import Scorer, genome_digest, shifted
 
 logger = logging.getLogger(__name__)
+
+RANDOM_MASKS = 5
+"""Beside the chosen head, to see what choosing it on its own rows has gained."""
 
 
 class Conclusion:
@@ -76,11 +81,14 @@ class Conclusion:
             folds_digest=self._folds_digest(),
             chosen_by=chosen_by,
             hypervolume=self._hypervolume(evaluations, dense, front),
+            overfitting=self._overfitting(store, best),
             broken=len(self.features.broken),
             duplicates=self.features.duplicates,
         )
         if self.folder is not None:
             write_files(self.folder, result)
+            keep_facts(store, self.features, self.scorer.partition)
+            keep_predictions(store, self.features, self.scorer, dense.genome, best.genome)
         # Last, because a run with a summary is complete.
         store.set_result("summary", result.summary())
         if best.scores is not None and dense.scores is not None:
@@ -98,13 +106,13 @@ class Conclusion:
         """The head that is not pruned, with its values in the search's terms."""
         genome = self.problem.encoding.dense_genome()
         if 0 in known:
-            return Solution(0, genome, known[0].values, None, self.scorer.build)
+            return Solution(0, genome, known[0].values, None, self._build)
         stored = store.values(genome)
         return self._solution(0, genome, self.problem.evaluate(genome[None])[0] if stored is None else stored)
 
     def _solution(self, number: int, genome: BoolArray, values: FloatArray) -> Solution:
         by_name = dict(zip(self.config.objectives, map(float, values), strict=True))
-        return Solution(number, genome, by_name, None, self.scorer.build)
+        return Solution(number, genome, by_name, None, self._build)
 
     def _front(self, complete: list[Evaluation]) -> list[Solution]:
         """The front, from the first objective's best on, ties by fewer active neurons."""
@@ -164,16 +172,35 @@ class Conclusion:
         return front[0], f"{'highest' if first.maximize else 'lowest'} {first.title} in the search"
 
     def _keep_model(self, best: Solution) -> None:
-        """Train and save the chosen model, unless it lies there already."""
+        """Train and save the chosen model with its threshold, unless it lies there already."""
         if self.folder is None:
             return
-        facts = stored_facts(self.folder.model)
-        if facts is None or facts.get("genome") != genome_digest(best.genome):
-            self.scorer.build(best.genome).save(self.folder.model)
+        stored = stored_model(self.folder.model)
+        # A model of an earlier version has no threshold.
+        if stored is None or stored.rejection is None or stored.about.get("genome") != genome_digest(best.genome):
+            self._build(best.genome).save(self.folder.model)
+
+    def _build(self, genome: BoolArray) -> Model:
+        """The model of a genome `[L]`, with the threshold from which on an image is unknown."""
+        return with_threshold(self.scorer, self.scorer.build(genome), ((genome, 1),))
 
     def _folds_digest(self) -> str:
         rows = [rows for fold in self.problem.data.folds for rows in (fold.train, fold.evaluate)]
         return hashlib.sha256(b"".join(np.int64(len(r)).tobytes() + r.tobytes() for r in rows)).hexdigest()
+
+    def _overfitting(self, store: Store, best: Solution) -> Overfitting | None:
+        """Validation minus test accuracy of the chosen head, and of random masks of its size."""
+        size = best.active_neurons
+        if best.scores is None or self.config.protocol == "paper" or not 0 < size < best.genome.size:
+            return None
+        name = random_masks(size)
+        gaps = store.result(name)
+        if not isinstance(gaps, list):
+            drawn = np.random.default_rng([self.config.seed, size]).random((RANDOM_MASKS, best.genome.size))
+            masks = drawn.argsort(axis=1, kind="stable") < size
+            gaps = self.scorer.gaps(masks).tolist()
+            store.set_result(name, gaps)
+        return Overfitting(best.scores.validation_accuracy - best.scores.test_accuracy, tuple(gaps))
 
     def _hypervolume(self, evaluations: list[Evaluation], dense: Solution, front: list[Solution]) -> Hypervolume | None:
         names, maximize = self.config.objectives, self.problem.maximize
@@ -192,6 +219,11 @@ class Conclusion:
             hypervolume_trace(values, maximize, reference),
             hypervolume(test, maximize, reference),
         )
+
+
+def random_masks(size: int) -> str:
+    """The name under which a store keeps what random masks with so many active neurons gave."""
+    return f"random masks/{size}"
 
 
 def data_digest(features: Features) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from evoprune._files import write_atomic
 from evoprune._types import BoolArray, FloatArray
 from evoprune.backbones import cost
 from evoprune.errors import BackboneError, ConfigError, StorageError
@@ -19,8 +21,9 @@ from evoprune.study import Store
 from evoprune.workflow._conclusion import data_digest
 from evoprune.workflow._ensemble_contest import ENSEMBLE_METHODS, Contender, EnsembleContest, Selection, Window
 from evoprune.workflow._ensemble_panels import MEASURES
-from evoprune.workflow._kinds import described
+from evoprune.workflow._kinds import ENSEMBLE, described
 from evoprune.workflow._merge import read_merged
+from evoprune.workflow._rejection import with_threshold
 from evoprune.workflow._run import make_study
 from evoprune.workflow._run_folder import RunFolder
 from evoprune.workflow._status import read_status
@@ -62,7 +65,7 @@ def make_ensemble(
     """Make an ensemble of the front of a run or of merged runs, and measure it beside what it has to be better than.
 
     Who votes is chosen on validation; the test part is only read. The same call gives the same result. Writes
-    `ensemble.csv`, `windows.csv`, `ensemble.md`, `windows.png` and the model.
+    `ensemble.csv`, `windows.csv`, `ensemble.md`, `windows.png`, the model and `ensemble.json`.
 
     Args:
         folder: of a finished run with several objectives, or of merged runs.
@@ -119,7 +122,13 @@ def make_ensemble(
     }
     write_ensemble_tables(output, summary)
     _draw(output / "windows.png", study, windows, contenders, shown)
-    _model(study, contest, selection, summary).save(output / "model")
+    model = _model(study, contest, selection, summary)
+    numbers, votes = np.unique(selection.members, return_counts=True)
+    voters = [(front.genomes[row], int(count)) for row, count in zip(numbers, votes, strict=True)]
+    with_threshold(study.conclusion.scorer, model, voters).save(output / "model")
+    # Last: by this an export finds the run, wherever the ensemble lies.
+    kept = {name: value for name, value in summary.items() if name != "output"}
+    write_atomic(output / ENSEMBLE, json.dumps({**kept, "run": str(folder.resolve())}, indent=2) + "\n")
     return summary
 
 

@@ -15,7 +15,7 @@ from evoprune._types import FloatArray, IntArray
 from evoprune.errors import ConfigError, DataError, StorageError
 from evoprune.explanation import Target, neuron_frequency, neuron_strength, neuron_targets, top_neurons
 from evoprune.features import Progress
-from evoprune.model import Model, stored_facts
+from evoprune.model import Model, stored_model
 from evoprune.report import write_neuron_boxes, write_neuron_frequency
 from evoprune.workflow._conclusion import data_digest
 from evoprune.workflow._config import RunConfig
@@ -188,8 +188,8 @@ def _neurons(
     genome = front.genomes[row]
     if study is None:
         return {}, np.zeros(genome.size), None
-    facts = stored_facts(run.model)
-    if facts is not None and facts.get("genome") == genome_digest(genome):
+    stored = stored_model(run.model)
+    if stored is not None and stored.about.get("genome") == genome_digest(genome):
         model = Model.load(run.model, study.features.backbone)
     else:
         model = study.build(genome)

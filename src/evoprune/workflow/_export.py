@@ -32,7 +32,7 @@ from evoprune.model import (
 from evoprune.workflow._card import card_of, is_card, model_card
 from evoprune.workflow._conclusion import data_digest
 from evoprune.workflow._export_source import finished_summary, locate, open_study, read_source
-from evoprune.workflow._rejection import calibrate
+from evoprune.workflow._rejection import DEFAULT_TPR, calibrate
 from evoprune.workflow._run import load_image_set
 from evoprune.workflow._study import Study
 
@@ -55,7 +55,7 @@ class ExportRequest:
     options: Options
     output: Path | None = None
     member: int | None = None
-    tpr: float = 0.95
+    tpr: float = DEFAULT_TPR
     ood_score: str | None = None
 
 
@@ -88,7 +88,7 @@ def export(
     beside = place.run.path if place.folder is None else place.folder.parent
     output = request.output or beside / f"{source.name}{SUFFIXES[request.options.format]}"
     _require_free(output)
-    model = calibrate(study, source.model, source.voters, request.tpr, request.ood_score)
+    model = calibrate(study.conclusion.scorer, source.model, source.voters, request.tpr, request.ood_score)
     ready = deployable(model, request.options)
     contents = exported_bytes(ready)
     exported = parse_exported(contents, str(output))
@@ -205,6 +205,7 @@ def _report(study: Study, model: Model, ready: Deployable, contents: bytes, chec
         "test_accuracy": checked.accuracy,
         "study_test_accuracy": checked.study_accuracy,
         "rejection": None if rejection is None else rejection.facts(),
+        "rejection_bytes": 0 if rejection is None else sum(array.nbytes for array in rejection.arrays().values()),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from evoprune.errors import BackboneError, ConfigError, StorageError
 from evoprune.features import extract
 from evoprune.model import Model, stored_backbone
 from evoprune.study import Store
+from evoprune.workflow._kinds import ENSEMBLE
 from evoprune.workflow._merge import read_merged
 from evoprune.workflow._run import load_image_set, make_study
 from evoprune.workflow._run_folder import RunFolder
@@ -55,7 +57,7 @@ class Source:
 
 
 def locate(folder: Path) -> Place:
-    """The run that a folder is, or in which it holds an ensemble's model.
+    """The run that a folder is, or whose ensemble's model it holds.
 
     Raises:
         StorageError: there is none.
@@ -66,17 +68,36 @@ def locate(folder: Path) -> Place:
     if model is None:
         RunFolder(folder).require()
         raise StorageError(f"{folder} holds no model; name a run, or the folder of an ensemble")
-    for parent in model.resolve().parents:
-        if (parent / "config.toml").is_file():
-            run = RunFolder(parent)
+    for home in (*model.resolve().parents, *_named_run(model)):
+        if (home / "config.toml").is_file():
+            run = RunFolder(home)
             return Place(run) if model.resolve() == run.model.resolve() else Place(run, model)
-        merged = read_merged(parent)
+        merged = read_merged(home)
         if merged is not None:
-            return Place(RunFolder(merged["front"][0]["run"]), model, parent)
+            return Place(RunFolder(merged["front"][0]["run"]), model, home)
     raise StorageError(
         f"{model} holds a model that lies in no run, so there are no images to check its export on; "
         "put it back into its run"
     )
+
+
+def run_of(folder: Path) -> RunFolder | None:
+    """The run that a folder is or whose ensemble's model it holds, or None where the model lies in none."""
+    try:
+        return locate(folder).run
+    except StorageError:
+        return None
+
+
+def _named_run(model: Path) -> tuple[Path, ...]:
+    """The folder of the run that an ensemble names, where it lies outside of it."""
+    path = model.parent / ENSEMBLE
+    try:
+        return (Path(json.loads(path.read_text(encoding="utf-8"))["run"]),)
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{path} is damaged ({error!r}); make it again with `evoprune ensemble`") from error
 
 
 def finished_summary(run: RunFolder) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from evoprune.errors import ConfigError
 RUN, RUNS, MERGED, EXPERIMENT = "config.toml", "runs.json", "merged.json", "tasks.sqlite"
 """The files by which each is known."""
 
+ENSEMBLE = "ensemble.json"
+"""The file by which the folder of an ensemble is known; another ensemble may be written over it."""
+
 _NAMES = {
     RUN: ("a run", "`evoprune show` shows it"),
     RUNS: ("several runs", "name one of the folders in it, such as seed-0 or merged"),

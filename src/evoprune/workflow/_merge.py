@@ -65,7 +65,7 @@ def merge(folders: Sequence[RunFolder], output: Path) -> dict[str, Any]:
 
     Returns:
         The merged front as JSON object, as `Result.summary` with the `run` of each member and the
-        share of runs that attain it (`attained`).
+        share of runs that attain it (`attained`); `dense` holds means over the trainings of all runs.
 
     Raises:
         ConfigError: the runs do not measure the same thing, have one objective, or are copies of each other;
@@ -99,6 +99,7 @@ def merge(folders: Sequence[RunFolder], output: Path) -> dict[str, Any]:
             "search": hypervolume(points, maximize, reference),
             "test": hypervolume(_figures(members, objectives, "test"), maximize, reference),
         },
+        "dense": _dense(runs),
         "same_folds": len({run.summary.get("folds_digest") for run in runs}) == 1,
         "runs": [
             {
@@ -192,6 +193,30 @@ def _member(run: _Run, number: int) -> dict[str, Any]:
     return found
 
 
+def _dense(runs: Sequence[_Run]) -> dict[str, Any]:
+    """The head that is not pruned: its trainings in all runs taken together, as far as each run's figures tell."""
+    heads = [run.summary["dense"] for run in runs]
+    found: dict[str, Any] = {**heads[0], "seeds": sum(head["seeds"] for head in heads)}
+    found["values"] = {name: _pooled(heads, "values", name)[0] for name in heads[0]["values"]}
+    for part in ("validation", "test"):
+        pooled = {name: _pooled(heads, part, name) for name in heads[0][part]}
+        found[part] = {name: mean for name, (mean, _) in pooled.items()}
+        found[f"{part}_std"] = {name: std for name, (_, std) in pooled.items()}
+        found[f"{part}_accuracy"], found[f"{part}_accuracy_std"] = pooled["accuracy"]
+    return found
+
+
+def _pooled(heads: Sequence[dict[str, Any]], part: str, name: str) -> tuple[float | None, float | None]:
+    """Mean and standard deviation (n - 1) over all trainings, of those of each run; None where a run has none."""
+    means = np.array([head[part][name] for head in heads], dtype=np.float64)
+    stds = np.array([head.get(f"{part}_std", {}).get(name, 0.0) for head in heads], dtype=np.float64)
+    counts = np.array([head["seeds"] for head in heads])
+    mean = float((counts * means).sum() / counts.sum())
+    squares = float((((counts - 1) * stds**2) + counts * (means - mean) ** 2).sum())
+    std = float(np.sqrt(squares / max(1, counts.sum() - 1)))
+    return (mean, std) if np.isfinite([mean, std]).all() else (None, None)
+
+
 def _worst_reference(runs: Sequence[_Run], objectives: Sequence[Objective]) -> FloatArray:
     """A reference point for all runs: of theirs, the worst in each objective."""
     points = np.array([[run.summary["hypervolume"]["reference"][o.name] for o in objectives] for run in runs])
@@ -223,8 +248,8 @@ def _write(
         test=_figures(members, objectives, "test"),
         genomes=genomes,
         ids=np.array([member["id"] for member in members]),
-        dense=None,
-        dense_validation=None,
+        dense=_figures([summary["dense"]], objectives, "test")[0],
+        dense_validation=_figures([summary["dense"]], objectives, "validation")[0],
         protocol=summary["protocol"],
         chosen=None,
         everything=np.concatenate([run.values for run in runs]),

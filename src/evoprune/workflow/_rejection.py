@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from evoprune._types import BoolArray, Float32Array, FloatArray
 from evoprune.data import Fold, partition
+from evoprune.errors import ConfigError, DataError
 from evoprune.features import Features
 from evoprune.heads import EnsembleHead
 from evoprune.model import (
@@ -24,8 +26,12 @@ from evoprune.objectives import auroc, fpr_at_tpr
 from evoprune.training import Trainer, TrainingSet
 from evoprune.workflow._config import RunConfig
 from evoprune.workflow._extras import extra_rows
-from evoprune.workflow._scorer import SEEDS_A_RUN
-from evoprune.workflow._study import Study
+from evoprune.workflow._scorer import SEEDS_A_RUN, Scorer
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_TPR = 0.95
+"""Share of the data set's own images that a threshold accepts, unless told otherwise."""
 
 _CALIBRATION_SEED = 9_000
 """First of the training seeds of a run that neither its search nor its report uses."""
@@ -33,14 +39,29 @@ _CALIBRATION_SEED = 9_000
 
 @dataclass(frozen=True, eq=False)
 class _Judged:
-    """A study's rows: those to calibrate on, and the training and test rows of its model."""
+    """A run's rows: those to calibrate on, and the training and test rows of its model."""
 
     folds: tuple[Fold, ...]
     final: Fold
 
 
+def with_threshold(scorer: Scorer, model: Model, voters: Sequence[tuple[BoolArray, int]]) -> Model:
+    """The model with a threshold, or as it is where none can be had: a run does not fail for that, and its log says so.
+
+    Args:
+        scorer: of the run.
+        model: with one head, or one for each genome that votes.
+        voters: genomes `[L]` of its heads, and how many votes each has.
+    """
+    try:
+        return calibrate(scorer, model, voters, DEFAULT_TPR)
+    except (ConfigError, DataError) as error:
+        logger.warning("the model gives every image a class, because there is no threshold for it: %s", error)
+        return model
+
+
 def calibrate(
-    study: Study, model: Model, voters: Sequence[tuple[BoolArray, int]], tpr: float, score: str | None = None
+    scorer: Scorer, model: Model, voters: Sequence[tuple[BoolArray, int]], tpr: float, score: str | None = None
 ) -> Model:
     """The model with a threshold, and with what it reaches on the test images.
 
@@ -49,7 +70,7 @@ def calibrate(
     measured on the test images, a validation part is taken from the training images for this.
 
     Args:
-        study: of the model.
+        scorer: of the run: its rows, recipe and encoding.
         model: with one head, or one for each genome that votes.
         voters: genomes `[L]` of its heads, and how many votes each has.
         tpr: share of the data set's own images to accept, over 0 up to 1.
@@ -57,11 +78,12 @@ def calibrate(
 
     Raises:
         ConfigError: the score is unknown, the share is out of range, or the scores are not finite.
+        DataError: under the `paper` protocol, no validation part can be taken from the training images.
     """
-    features, config = study.features, study.config
+    features, config = scorer.features, scorer.config
     score = usable_score(score or (config.ood_score if features.ood else DEFAULT_SCORE), model.head)
-    rows = _rows(study)
-    threshold = threshold_for(_validation_scores(study, model, voters, score, rows.folds), tpr)
+    rows = _rows(scorer)
+    threshold = threshold_for(_validation_scores(scorer, model, voters, score, rows.folds), tpr)
     train, test = rows.final.train, rows.final.evaluate
     fitted = fit_score(score, model.head, features.X[train], features.y[train])
     rejection = Rejection(score, threshold, tpr, fitted)
@@ -78,23 +100,23 @@ def calibrate(
     return replace(model, rejection=replace(rejection, measured=finite))
 
 
-def _rows(study: Study) -> _Judged:
-    config, features = study.config, study.features
-    own = study.partition
+def _rows(scorer: Scorer) -> _Judged:
+    config, features = scorer.config, scorer.features
+    own = scorer.partition
     if own.protocol == "paper":
         own = partition(features.divisions, features.y, protocol="nested", seed=config.data_seed)
     return _Judged(own.search, own.report[0])
 
 
 def _validation_scores(
-    study: Study, model: Model, voters: Sequence[tuple[BoolArray, int]], score: str, folds: tuple[Fold, ...]
+    scorer: Scorer, model: Model, voters: Sequence[tuple[BoolArray, int]], score: str, folds: tuple[Fold, ...]
 ) -> FloatArray:
     """Scores of every fold's validation images under heads that were trained on the fold's other images."""
-    features, config = study.features, study.config
+    features, config, encoding = scorer.features, scorer.config, scorer.problem.encoding
     data = TrainingSet(features.X, features.y, features.classes, folds)
-    trainer = Trainer(data, study.encoding.head, config.recipe, config.device)
+    trainer = Trainer(data, encoding.head, config.recipe, config.device)
     seed = config.seed * SEEDS_A_RUN + _CALIBRATION_SEED
-    trained = trainer.train([study.encoding.decode(genome) for genome, _ in voters], (seed,))
+    trained = trainer.train([encoding.decode(genome) for genome, _ in voters], (seed,))
     found = []
     for number, fold in enumerate(folds):
         heads = [c.heads[number][0] for c, (_, votes) in zip(trained, voters, strict=True) for _ in range(votes)]

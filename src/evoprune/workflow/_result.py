@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evoprune._html import html_of
 from evoprune._types import BoolArray, FloatArray
+from evoprune.workflow._front import Front
 
 if TYPE_CHECKING:
     from evoprune.model import Model
     from evoprune.objectives import Objective
+    from evoprune.report import FrontData
     from evoprune.study import Evaluation
 
 
@@ -109,7 +112,7 @@ class Solution:
         return float(self.genome.mean())
 
     def build(self) -> Model:
-        """Train this head on all rows that are not test rows, with the first report seed."""
+        """Train this head on all rows that are not test rows, with the first report seed, and set its threshold."""
         if self._build is None:
             raise RuntimeError("this solution is not part of a study")
         return self._build(self.genome)
@@ -135,6 +138,31 @@ class Hypervolume:
 
 
 @dataclass(frozen=True)
+class Overfitting:
+    """How far the search has fitted the rows that it measured fitness on.
+
+    Differences of accuracies, 0..1; a mask that nobody has chosen differs by chance and by the number of training
+    rows alone, so that what the chosen one differs by more is what it gained by being chosen.
+
+    Attributes:
+        chosen: validation minus test accuracy of the chosen head.
+        random: the same of random masks of its size, each trained once `[K]`.
+    """
+
+    chosen: float
+    random: tuple[float, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """As JSON object, of the random masks mean and standard deviation."""
+        return {
+            "chosen": self.chosen,
+            "random": float(np.mean(self.random)),
+            "random_std": float(np.std(self.random, ddof=1)),
+            "random_masks": len(self.random),
+        }
+
+
+@dataclass(frozen=True)
 class Result:
     """The outcome of a study.
 
@@ -156,6 +184,7 @@ class Result:
         seconds: spent on evaluations.
         history: every finished evaluation, in the order of asking.
         objectives: what was searched for.
+        overfitting: of the search; None under the `paper` protocol, and where nothing is pruned.
         broken: number of images left out because they cannot be read.
         duplicates: number of test images that also stand in the training part.
     """
@@ -175,8 +204,25 @@ class Result:
     folds_digest: str = ""
     chosen_by: str = ""
     hypervolume: Hypervolume | None = None
+    overfitting: Overfitting | None = None
     broken: int = 0
     duplicates: int = 0
+
+    def __post_init__(self) -> None:
+        # So that a notebook shows the front by itself too.
+        object.__setattr__(self, "front", Front(self.front, self.summary))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the table that a run ends with."""
+        from evoprune.report import result_table  # noqa: PLC0415
+
+        return html_of(result_table(self.summary()))
+
+    def front_data(self) -> FrontData:
+        """The front as the figures of `evoprune.report` take it; it needs two objectives."""
+        from evoprune.workflow._run_files import front_data  # noqa: PLC0415
+
+        return front_data(self)
 
     def summary(self) -> dict[str, Any]:
         """The result as one JSON object."""
@@ -193,6 +239,7 @@ class Result:
             "data_digest": self.data_digest,
             "folds_digest": self.folds_digest,
             "chosen_by": self.chosen_by,
+            "overfitting": None if self.overfitting is None else self.overfitting.summary(),
             "hypervolume": None if self.hypervolume is None else _finite(self.hypervolume.summary()),
             "dense": _scores(self.dense),
             "best": _scores(self.best),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,8 +137,9 @@ def execute(config: RunConfig, folder: RunFolder, listeners: Listeners = Listene
     """
     _check_names(config)
     with folder.locked():
+        known = folder.config.exists()
         folder.claim(config)
-        with _withdrawn_if_refused(folder), folder.logging():
+        with nullcontext() if known else _withdrawn_if_refused(folder), folder.logging():
             logger.info("evoprune %s, process %d: %s in %s", __version__, os.getpid(), config.data, folder.path)
             study = Study.from_config(_logged_features(config, listeners), config, folder)
             if listeners.study is not None:

@@ -8,6 +8,7 @@ convergence.png     best fitness over evaluations
 front.csv           the members of the front, where there are several objectives
 hypervolume.csv     hypervolume of the front after each evaluation, likewise
 figures/            of the front, likewise
+report.html         the report of `evoprune run`
 log.txt             what happened when
 """
 

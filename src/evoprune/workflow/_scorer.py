@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from evoprune._types import BoolArray, FloatArray
+from evoprune._types import BoolArray, FloatArray, IntArray
 from evoprune.data import Partition
 from evoprune.features import Features
 from evoprune.heads import CompactHead
 from evoprune.model import Model
 from evoprune.objectives import Objective, get_objectives
 from evoprune.problem import Problem
-from evoprune.training import TrainingSet
+from evoprune.training import TrainedCandidate, TrainingSet
 from evoprune.workflow._config import RunConfig
 from evoprune.workflow._extras import extra_rows
 from evoprune.workflow._result import Scores, Solution
@@ -44,6 +44,7 @@ class Scorer:
         self._seeds = range(first, first + config.report_seeds)
         self.measured = _measured(config.objectives, features)
         self._report = problem if partition.protocol == "paper" else self._problem_of_the_report()
+        self._predicted: dict[str, IntArray] = {}
 
     def _problem_of_the_report(self) -> Problem:
         """The same problem on the test part: the one place that reads it."""
@@ -58,6 +59,10 @@ class Scorer:
             device=self.config.device,
         )
 
+    @property
+    def _both(self) -> tuple[Problem, Problem]:
+        return self.problem, self._report
+
     def measure(
         self, solutions: Sequence[Solution], on_progress: Callable[[int, int], None] | None = None
     ) -> list[Scores]:
@@ -68,7 +73,7 @@ class Scorer:
             on_progress: called with the number of trainings done and their total.
         """
         genomes = np.stack([solution.genome for solution in solutions])
-        problems = [self.problem] if self._report is self.problem else [self.problem, self._report]
+        problems = self._both[:1] if self._report is self.problem else self._both
         counts = [len(genomes) * len(problem.data.folds) * len(self._seeds) for problem in problems]
         trained = [
             problem.train(genomes, self._seeds, shifted(on_progress, sum(counts[:number]), sum(counts)))
@@ -78,10 +83,29 @@ class Scorer:
             problem.values(genomes, candidates, self.measured)
             for problem, candidates in zip(problems, trained, strict=True)
         ]
+        for solution, candidate in zip(solutions, trained[-1], strict=True):
+            self._predicted[genome_digest(solution.genome)] = _classes(candidate)
         return [
             self._scores(solution, values[0][row], values[-1][row], trained[-1][row].heads[0][0])
             for row, solution in enumerate(solutions)
         ]
+
+    def gaps(self, genomes: BoolArray) -> FloatArray:
+        """Validation minus test accuracy of each genome `[P, L]`, of one training with the first report seed."""
+        first, accuracy = self._seeds[:1], get_objectives(("accuracy",))
+        validation, test = (problem.measure(genomes, first, objectives=accuracy) for problem in self._both)
+        return np.asarray((validation - test)[:, 0, 0], dtype=np.float64)
+
+    def predictions(self, genome: BoolArray) -> IntArray:
+        """Class numbers `[S, N]` that a genome's heads predict for the rows of the report, a line a report seed.
+
+        The rows of several folds follow each other. Those that `measure` has trained are not trained again.
+        """
+        digest = genome_digest(genome)
+        if digest not in self._predicted:
+            (candidate,) = self._report.train(genome[None], self._seeds)
+            self._predicted[digest] = _classes(candidate)
+        return self._predicted[digest]
 
     @property
     def report(self) -> Problem:
@@ -131,6 +155,12 @@ class Scorer:
         return dict(zip(names, values.mean(axis=0).tolist(), strict=True)), dict(
             zip(names, spread.tolist(), strict=True)
         )
+
+
+def _classes(candidate: TrainedCandidate) -> IntArray:
+    """Predicted classes `[S, N]` of a trained candidate on the evaluation rows of all folds."""
+    by_seed = zip(*candidate.logits, strict=True)
+    return np.stack([np.concatenate([logits.argmax(axis=1) for logits in folds]) for folds in by_seed])
 
 
 def _measured(names: Sequence[str], features: Features) -> tuple[Objective, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +29,9 @@ class RunStatus:
         budget: their total when the run is complete.
         protocol: `nested` or `paper`.
         summary: the result as JSON object, or None before the run is complete.
+        encoding: what the bits of a genome mean.
+        backbone: name of the backbone, None for features.
+        date: when the last evaluation was committed, UTC; None before the first.
     """
 
     folder: RunFolder
@@ -35,6 +39,9 @@ class RunStatus:
     budget: int
     protocol: str
     summary: dict[str, Any] | None
+    encoding: str
+    backbone: str | None
+    date: datetime | None
 
 
 class RunSettings(BaseModel):
@@ -43,12 +50,14 @@ class RunSettings(BaseModel):
     Attributes:
         evaluations: their total when the run is complete.
         protocol: `nested` or `paper`.
+        encoding: what the bits of a genome mean.
         backbone: name of the backbone, None for features.
         weights: file with its weights, where they do not come with its name.
     """
 
     evaluations: int
     protocol: Literal["nested", "paper"]
+    encoding: str = "features"
     backbone: str | None = None
     weights: str | None = None
 
@@ -72,11 +81,12 @@ def read_status(folder: RunFolder) -> RunStatus:
         ConfigError: its configuration is damaged.
     """
     settings = read_settings(folder)
+    kind = (settings.encoding, settings.backbone)
     if not folder.store.is_file():
-        return RunStatus(folder, 0, settings.evaluations, settings.protocol, None)
+        return RunStatus(folder, 0, settings.evaluations, settings.protocol, None, *kind, None)
     store = Store(folder.store)
     try:
-        done, summary = len(store), store.result("summary")
+        done, summary, date = len(store), store.result("summary"), store.last_finished()
     finally:
         store.close()
     # A result of fewer evaluations is that of the run before it was extended.
@@ -84,7 +94,7 @@ def read_status(folder: RunFolder) -> RunStatus:
         summary = None
     # The folder may have been moved since.
     named = None if summary is None else {**summary, "run": str(folder.path)}
-    return RunStatus(folder, done, max(done, settings.evaluations), settings.protocol, named)
+    return RunStatus(folder, done, max(done, settings.evaluations), settings.protocol, named, *kind, date)
 
 
 def _is_whole(summary: Any) -> bool:
