@@ -81,6 +81,7 @@ class GuidedSearch(Algorithm):
         self._genomes = np.zeros((0, length), dtype=np.bool_)
         self._costs = np.zeros((0, len(maximize)))
         self._scores: FloatArray | None = None
+        self._learned: FloatArray | None = None
 
     def _propose(self) -> BoolArray:
         self._turn += 1
@@ -94,6 +95,7 @@ class GuidedSearch(Algorithm):
     def _learn(self, genomes: BoolArray, values: FloatArray) -> None:
         fine = succeeded(values)
         known = {genome.tobytes() for genome in self._genomes}
+        self._learned = None
         new = fine & np.array([genome.tobytes() not in known for genome in genomes])
         self._genomes = np.concatenate([self._genomes, genomes[new]])
         self._costs = np.concatenate([self._costs, costs(values[new], self.maximize)])
@@ -199,6 +201,11 @@ class GuidedSearch(Algorithm):
         """
         if self._guidance is not None:
             return np.asarray(self._guidance.mean(axis=0), dtype=np.float64)
+        if self._learned is None:
+            self._learned = self._learned_worth()
+        return self._learned
+
+    def _learned_worth(self) -> FloatArray:
         worth = np.zeros(self.length)
         for size in self._sizes:
             niche = self._ranked(size * (1 - NEAR), size * (1 + NEAR))
