@@ -30,7 +30,8 @@ def opened(browser, url, width=1280, scheme="light"):
     page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}") or dialog.dismiss())
     page.on("request", lambda request: outside(request.url, url, complaints))
     page.goto(url)
-    page.wait_for_selector(".chart svg, main")
+    # Charts are drawn when the browser has told them how wide they may be.
+    until(page, "[...document.querySelectorAll('.chart')].every((at) => !at.offsetParent || at.querySelector('svg'))")
     yield page
     assert complaints == []
     page.close()
@@ -143,7 +144,7 @@ def test_the_sliders_leave_the_members_that_satisfy_them(browser, front, summary
         aurocs = sorted({member["validation"]["ood"] for member in summary["front"]})
         page.locator('input[name="ood"]').fill("1")
         left = [m for m in summary["front"] if m["active_share"] <= bound and m["validation"]["ood"] >= aurocs[1]]
-        assert page.locator(".point:not(.dense):not(.off)").count() == len(left)
+        until(page, f"document.querySelectorAll('.point:not(.dense):not(.off)').length === {len(left)}")
         said = page.locator(".found").inner_text()
         assert said.startswith(f"{len(left)} of {len(summary['front'])} members satisfy this.")
         # The command that stands there means the member that is named.
@@ -252,7 +253,7 @@ def test_several_runs_are_drawn_in_one_picture(browser, front_run, single_run, g
         # Of a run under way nothing but the search is known.
         assert page.get_by_role("button", name="test", exact=True).count() == 0
         page.locator("details.run summary").first.click()
-        assert page.locator("details.run[open] h3").first.is_visible()
+        page.wait_for_selector("details.run[open] h3")
         page.wait_for_selector("details.run[open] .chart svg")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,8 @@ def watch(
     with PageServer(lambda: expanded([folder]), port) as server:
         tell(f"{folder} is shown at {server.url}")
         say("end with Ctrl-C; the search goes on")
+        # A shell starts what it runs in the background with interrupts ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             server.serve()
         except KeyboardInterrupt:
