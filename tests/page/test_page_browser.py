@@ -46,6 +46,11 @@ def until(page, condition):
     raise AssertionError(f"it never came to be: {condition}")
 
 
+def drawn(page, selector, count):
+    """Wait until there are so many: charts are drawn a moment after what they show has changed."""
+    until(page, f"document.querySelectorAll({json.dumps(selector)}).length === {count}")
+
+
 def outside(asked, url, complaints):
     """Note a request for anything but the page and what is in it."""
     if not asked.startswith(("data:", url)):
@@ -114,7 +119,7 @@ def test_the_result_table_says_what_the_store_says(browser, front, summary):
 def test_hovering_a_member_shows_its_figures(browser, front, summary):
     with opened(browser, front) as page:
         points = page.locator(".point:not(.dense)")
-        assert points.count() == len(summary["front"])
+        drawn(page, ".point:not(.dense)", len(summary["front"]))
         texts = set()
         for number in range(points.count()):
             # Points may lie upon each other.
@@ -144,7 +149,7 @@ def test_the_sliders_leave_the_members_that_satisfy_them(browser, front, summary
         aurocs = sorted({member["validation"]["ood"] for member in summary["front"]})
         page.locator('input[name="ood"]').fill("1")
         left = [m for m in summary["front"] if m["active_share"] <= bound and m["validation"]["ood"] >= aurocs[1]]
-        until(page, f"document.querySelectorAll('.point:not(.dense):not(.off)').length === {len(left)}")
+        drawn(page, ".point:not(.dense):not(.off)", len(left))
         said = page.locator(".found").inner_text()
         assert said.startswith(f"{len(left)} of {len(summary['front'])} members satisfy this.")
         # The command that stands there means the member that is named.
@@ -204,7 +209,7 @@ def test_the_front_is_used_by_keys_alone(browser, front, summary):
         until(page, "document.activeElement.classList.contains('point')")
         assert page.evaluate("document.activeElement.getAttribute('aria-label')") == second
         # One stop for the whole picture.
-        assert page.locator(".point[tabindex='0']").count() == 1
+        drawn(page, ".point[tabindex='0']", 1)
 
 
 def test_the_axes_and_the_part_can_be_chosen(browser, front, summary):
@@ -215,7 +220,7 @@ def test_the_axes_and_the_part_can_be_chosen(browser, front, summary):
         point.dispatch_event("pointermove", {"clientX": 300, "clientY": 300})
         assert f"OOD AUROC {summary['best']['test']['ood']:.4f}" in page.locator("#tip").inner_text()
         page.get_by_role("button", name="the search", exact=True).click()
-        assert page.locator(".cloud").count() == 40 + 1
+        drawn(page, ".cloud", 40 + 1)
 
 
 def test_curves_are_read_by_keys(browser, front, front_run):
@@ -243,7 +248,7 @@ def test_curves_are_read_by_keys(browser, front, front_run):
 def test_a_run_with_one_objective_has_a_page(browser, single_run, tmp_path):
     with opened(browser, write_page([single_run], tmp_path / "page.html").as_uri(), 390) as page:
         assert "paper protocol" in page.locator(".badge.warn").inner_text()
-        assert page.locator(".point").count() == 2
+        drawn(page, ".point", 2)
 
 
 def test_several_runs_are_drawn_in_one_picture(browser, front_run, single_run, growing, tmp_path):
