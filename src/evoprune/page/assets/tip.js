@@ -2,7 +2,11 @@
 
 const tip = document.getElementById("tip");
 
+// What has the keyboard and its text: the box goes with it when the page scrolls, as it does to show what Tab leads to.
+let keyed = null;
+
 function say(text, x, y) {
+  keyed = null;
   tip.textContent = text;
   tip.hidden = false;
   const { width, height } = tip.getBoundingClientRect();
@@ -16,6 +20,7 @@ function say(text, x, y) {
 function sayAt(text, element) {
   const box = element.getBoundingClientRect();
   say(text, box.left + box.width / 2, box.top + box.height / 2);
+  keyed = { text, element };
 }
 
 function silent() {
@@ -25,4 +30,11 @@ function silent() {
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") silent();
 });
-document.addEventListener("scroll", silent, { passive: true, capture: true });
+document.addEventListener(
+  "scroll",
+  () => {
+    if (!tip.hidden && keyed && keyed.element === document.activeElement) sayAt(keyed.text, keyed.element);
+    else silent();
+  },
+  { passive: true, capture: true },
+);
