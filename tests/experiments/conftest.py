@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from evoprune.experiments import Experiment, Settings
 from evoprune.experiments._tasks import Row
-from evoprune.features import Features
+from evoprune.features import Features, from_arrays
 from evoprune.training import FAST
 from evoprune.workflow import RunConfig, make_config
 from tests.workflow.conftest import make_features
@@ -35,6 +36,15 @@ def cells(report: str, start: str) -> list[str]:
     """The cells of the one line of a report's tables that starts like this, without the first."""
     (line,) = (line for line in report.splitlines() if line.startswith(f"| {start} |"))
     return [cell.strip() for cell in line.split("|")[2:-1]]
+
+
+def with_outliers(blobs: Features, mean: float, deviation: float) -> Features:
+    """The blobs, and 120 rows that lie elsewhere: normal around `mean` in each feature."""
+    division = blobs.divisions[0]
+    X, y = blobs.X, blobs.y
+    others = np.random.default_rng(5).normal(mean, deviation, size=(120, 16)).astype(np.float32)
+    rows = [division.train, division.test]
+    return from_arrays(X[rows[0]], y[rows[0]], X[rows[1]], y[rows[1]], name="blobs", ood=[others])
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from evoprune.errors import ConfigError
 from evoprune.experiments import Settings, get_experiment
 from evoprune.experiments._ensembles import _merged_front
 
-from .conftest import cells, computed, make_settings
+from .conftest import cells, computed, make_settings, with_outliers
 
 EXPERIMENT = get_experiment("ensembles")
 SETTINGS = Settings(seeds=2, evaluations=16)
@@ -28,12 +28,7 @@ CONTENDERS = (
 
 @pytest.fixture(scope="module")
 def outlying(blobs):
-    """The blobs, and 120 rows that lie elsewhere."""
-    division = blobs.divisions[0]
-    X, y = blobs.X, blobs.y
-    others = np.random.default_rng(5).normal(1.0, 1.5, size=(120, 16)).astype(np.float32)
-    rows = [division.train, division.test]
-    return ep.from_arrays(X[rows[0]], y[rows[0]], X[rows[1]], y[rows[1]], name="blobs", ood=[others])
+    return with_outliers(blobs, 1.0, 1.5)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from evoprune.experiments._fronts import find_front
 from evoprune.experiments._merged_front import MergedFront, packed, unpacked
 from tests.cli.conftest import here
 
-from .conftest import cells, computed, make_settings
+from .conftest import cells, computed, make_settings, with_outliers
 
 EXPERIMENT = get_experiment("fronts")
 SETTINGS = Settings(seeds=3, evaluations=20)
@@ -27,12 +27,7 @@ SIGN = np.array([-1, 1, -1])
 
 @pytest.fixture(scope="module")
 def outlying(blobs):
-    """The blobs, and 120 rows that lie elsewhere."""
-    division = blobs.divisions[0]
-    X, y = blobs.X, blobs.y
-    others = np.random.default_rng(5).normal(2.0, 1.0, size=(120, 16)).astype(np.float32)
-    rows = [division.train, division.test]
-    return ep.from_arrays(X[rows[0]], y[rows[0]], X[rows[1]], y[rows[1]], name="blobs", ood=[others])
+    return with_outliers(blobs, 2.0, 1.0)
 
 
 @pytest.fixture(scope="module")

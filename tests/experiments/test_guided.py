@@ -10,7 +10,6 @@ import pytest
 from pymoo.indicators.hv import HV
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-import evoprune as ep
 from evoprune.errors import ConfigError
 from evoprune.experiments import Settings, get_experiment
 from evoprune.experiments._contest import SEARCHES, Ground, Variant, evaluated, searched
@@ -21,7 +20,7 @@ from evoprune.search import SearchOptions
 from evoprune.training import head_logits
 from evoprune.workflow import extra_rows, make_config
 
-from .conftest import cells
+from .conftest import cells, with_outliers
 
 EXPERIMENT = get_experiment("guided")
 SETTINGS = Settings(seeds=2, shares=(0.25, 1.0), evaluations=12)
@@ -36,12 +35,7 @@ def few_steps(monkeypatch):
 
 @pytest.fixture(scope="module")
 def outlying(blobs):
-    """The blobs, and 120 rows that lie elsewhere."""
-    division = blobs.divisions[0]
-    X, y = blobs.X, blobs.y
-    others = np.random.default_rng(5).normal(2.0, 1.0, size=(120, 16)).astype(np.float32)
-    rows = [division.train, division.test]
-    return ep.from_arrays(X[rows[0]], y[rows[0]], X[rows[1]], y[rows[1]], name="blobs", ood=[others])
+    return with_outliers(blobs, 2.0, 1.0)
 
 
 def arguments(**changes):

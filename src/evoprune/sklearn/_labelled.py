@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 from evoprune._types import IntArray
 from evoprune.model import Model
 from evoprune.sklearn._estimator import EvoPruneEstimator
-from evoprune.sklearn._weights import ClassWeight, class_weights, row_weights
+from evoprune.sklearn._weights import ClassWeight, class_weights, counted_rows
 from evoprune.training import Recipe, TrainingSet
 
 
@@ -72,10 +72,7 @@ class LabelledEstimator(EvoPruneEstimator):
         """
         rows, targets = validate_data(self, X, y, dtype=np.float32, ensure_min_samples=2)
         check_classification_targets(targets)
-        weights = row_weights(sample_weight, rows)
-        if weights is not None:
-            counted = weights > 0
-            rows, targets, weights = rows[counted], targets[counted], weights[counted]
+        rows, targets, weights = counted_rows(sample_weight, rows, targets)
         self.classes_, labels = np.unique(targets, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y holds one class ({targets.tolist()[0]!r}) only; give rows of at least two classes")

@@ -14,7 +14,7 @@ from evoprune._types import FloatArray, IntArray
 from evoprune.heads import forward
 from evoprune.sklearn._estimator import EvoPruneEstimator
 from evoprune.sklearn._plan import VALUED
-from evoprune.sklearn._weights import row_weights
+from evoprune.sklearn._weights import counted_rows
 from evoprune.training import Recipe, TrainingSet
 
 
@@ -99,12 +99,9 @@ class EvoPruneRegressor(MultiOutputMixin, RegressorMixin, EvoPruneEstimator):  #
         rows, values = validate_data(
             self, X, y, dtype=np.float32, multi_output=True, y_numeric=True, ensure_min_samples=2
         )
-        weights = row_weights(sample_weight, rows)
+        rows, values, weights = counted_rows(sample_weight, rows, values)
         self._flat = values.ndim == 1
         exact = values.reshape(len(values), -1).astype(np.float64)
-        if weights is not None:
-            counted = weights > 0
-            rows, exact, weights = rows[counted], exact[counted], weights[counted]
         self.n_outputs_ = exact.shape[1]
         self.head_ = self._fit(
             TrainingSet.regression(np.ascontiguousarray(rows), exact, (), weights, evaluation_weights=weights)

@@ -30,6 +30,17 @@ def row_weights(sample_weight: ArrayLike | None, X: Float32Array) -> FloatArray 
     return None if (weights == weights[0]).all() else weights
 
 
+def counted_rows(
+    sample_weight: ArrayLike | None, X: Float32Array, y: NDArray[Any]
+) -> tuple[Float32Array, NDArray[Any], FloatArray | None]:
+    """The rows of X `[N, D]` and y `[N, ..]` that count at all, and what they count; see `row_weights`."""
+    weights = row_weights(sample_weight, X)
+    if weights is None:
+        return X, y, None
+    counted = weights > 0
+    return X[counted], y[counted], weights[counted]
+
+
 def class_weights(
     class_weight: ClassWeight, classes: NDArray[Any], labels: IntArray, weights: FloatArray | None
 ) -> FloatArray | None:
