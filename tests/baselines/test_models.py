@@ -103,7 +103,7 @@ def test_the_polynomial_schedule_is_the_published_one():
 def test_polynomial_decay_ends_at_the_share_asked_for(setting, name):
     data, plan = setting(name)
     weights = train_dense(data, 0)
-    pruned, mask = decay(data, plan, weights, 6, 0)
+    ((pruned, mask),) = decay(data, plan, weights, [6], 0)
     assert mask.shape == weights.matrices[MATRIX[name]].shape
     assert mask.sum() == round(6 / plan.length * mask.size)
     assert not pruned.matrices[MATRIX[name]][~mask].any()
@@ -114,6 +114,19 @@ def test_polynomial_decay_ends_at_the_share_asked_for(setting, name):
     assert head.connections[MATRIX[name]] <= mask.sum()
     if name == "features":
         assert len(head.inputs) == mask.any(axis=1).sum()
+
+
+@pytest.mark.parametrize("name", MATRIX)
+def test_polynomial_decay_to_one_share_does_not_depend_on_the_others(setting, name):
+    data, plan = setting(name)
+    data = replace(data, recipe=data.recipe.model_copy(update={"hidden_dropout": 0.2, "input_dropout": 0.1}))
+    weights = train_dense(data, 0)
+    together = decay(data, plan, weights, [2, 6, plan.length], 0)
+    for (pruned, mask), count in zip(together, (2, 6, plan.length), strict=True):
+        ((alone, own_mask),) = decay(data, plan, weights, [count], 0)
+        assert (mask == own_mask).mean() > 0.99
+        for one, other in zip(pruned.matrices, alone.matrices, strict=True):
+            assert np.allclose(one, other, atol=1e-3)
 
 
 def test_polynomial_decay_keeps_more_of_the_accuracy_than_pruning_at_once(setting):

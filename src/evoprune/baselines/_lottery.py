@@ -37,9 +37,8 @@ def polynomial_lottery(data: SelectionData, encoding: Encoding, counts: Sequence
     """
     _check_matrix(encoding)
     data = data.for_models()
-    weights = train_dense(data, seed)
-    masks = [decay(data, encoding, weights, count, seed)[1] for count in counts]
-    return retrain(data, [connection_structure(encoding, mask) for mask in masks], seed)
+    decayed = decay(data, encoding, train_dense(data, seed), counts, seed)
+    return retrain(data, [connection_structure(encoding, mask) for _, mask in decayed], seed)
 
 
 def _check_matrix(encoding: Encoding) -> None:

@@ -33,11 +33,11 @@ class Dropout:
     generator: torch.Generator
 
     def __call__(self, layer: int, values: Tensor) -> Tensor:
-        """Units of a layer `[B, units]`, some 0 and the others scaled up."""
+        """Units of a layer `[B, units]` or `[K, B, units]`, some 0 and the others scaled up; the same ones for all K."""
         rate = self.rates[layer]
         if not rate:
             return values
-        return values * (self._uniform(values.shape) >= rate * 2**16 - 2**15) / (1 - rate)
+        return values * (self._uniform(values.shape[-2:]) >= rate * 2**16 - 2**15) / (1 - rate)
 
     def _uniform(self, shape: torch.Size) -> Tensor:
         """Uniform 16-bit numbers: four from each draw, for the draws would cost as much as a product."""
@@ -47,11 +47,11 @@ class Dropout:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Weights of the active parts of a head, in float32.
+    """Weights of the active parts of a head, in float32; or of K heads side by side.
 
     Attributes:
-        matrices: `[d, h]`, .., `[h, C]`.
-        bias: of the output layer `[C]`.
+        matrices: `[d, h]`, .., `[h, C]`; `[K, d, h]`, .. of K heads.
+        bias: of the output layer `[C]`; `[K, 1, C]` of K heads.
         gates: factors of the units of some layers, one array `[units]` each, by layer number.
         precision: of the products of hidden layers, as in a recipe.
     """
@@ -62,7 +62,10 @@ class Network:
     precision: Literal["float32", "bfloat16"] = "float32"
 
     def forward(self, batch: Tensor, dropout: Dropout | None = None) -> tuple[Tensor, list[Tensor]]:
-        """Logits `[B, C]` of inputs `[B, d]`, and the activations `[B, units]` of every layer before them."""
+        """Logits `[B, C]` of inputs `[B, d]`, and the activations `[B, units]` of every layer before them.
+
+        Both `[K, B, ..]` of K heads, which share the inputs.
+        """
         activations = []
         for layer, matrix in enumerate(self.matrices):
             values = torch.relu(batch) if layer else batch

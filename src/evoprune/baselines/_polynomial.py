@@ -16,7 +16,7 @@ from torch.nn import functional
 from evoprune._types import BoolArray, Float32Array
 from evoprune.baselines._data import SelectionData
 from evoprune.baselines._dense import DenseWeights, connection_structure, pruned_matrix, train_dense
-from evoprune.baselines._network import draw_batches, recipe_dropout, trainable
+from evoprune.baselines._network import Network, draw_batches, recipe_dropout, trainable
 from evoprune.baselines._pruned import largest_weights
 from evoprune.heads import CompactHead, Encoding, dense_structure
 from evoprune.training import Recipe
@@ -39,34 +39,31 @@ def sparsity_at(epoch: int, final: float) -> float:
 def polynomially_pruned(data: SelectionData, encoding: Encoding, counts: Sequence[int], seed: int) -> list[CompactHead]:
     """Heads whose pruned matrix lost its smallest weights step by step while training went on."""
     data = data.for_models()
-    weights = train_dense(data, seed)
-    heads = []
-    for count in counts:
-        pruned, mask = decay(data, encoding, weights, count, seed)
-        heads.append(pruned.pruned(connection_structure(encoding, mask)))
-    return heads
+    decayed = decay(data, encoding, train_dense(data, seed), counts, seed)
+    return [pruned.pruned(connection_structure(encoding, mask)) for pruned, mask in decayed]
 
 
 def decay(
-    data: SelectionData, encoding: Encoding, weights: DenseWeights, count: int, seed: int
-) -> tuple[DenseWeights, BoolArray]:
-    """Train on from dense weights while pruning.
+    data: SelectionData, encoding: Encoding, weights: DenseWeights, counts: Sequence[int], seed: int
+) -> list[tuple[DenseWeights, BoolArray]]:
+    """Train on from dense weights while pruning, to several final sparsities at once.
 
-    The recipe's optimizer, rates and dropout begin anew. Weights that are pruned stay 0.
+    The recipe's optimizer, rates and dropout begin anew. Weights that are pruned stay 0. All
+    sparsities see the same batches and dropout; what comes of one does not depend on the others.
 
     Args:
         data: training rows.
         encoding: which matrix is pruned (see `pruned_matrix`).
         weights: where to start.
-        count: the share `count / L` of the matrix remains.
+        counts: the share `count / L` of the matrix remains.
         seed: of batches and dropout.
 
     Returns:
-        The weights at the end, and which of the pruned matrix exist.
+        For each count the weights at the end, and which of the pruned matrix exist.
     """
-    generator = torch.Generator().manual_seed(int(np.random.default_rng([seed, count]).integers(2**62)))
-    recipe, final = data.recipe, 1 - count / encoding.length
-    network = trainable(weights.matrices, weights.bias, recipe)
+    generator = torch.Generator().manual_seed(int(np.random.default_rng(seed).integers(2**62)))
+    recipe, finals = data.recipe, [1 - count / encoding.length for count in counts]
+    network = _side_by_side(weights, len(counts), recipe)
     pruned = network.matrices[pruned_matrix(encoding)]
     X, y = torch.from_numpy(weights.inputs(data.X)), torch.from_numpy(data.y)
     dropout = recipe_dropout(recipe, dense_structure(data.head, data.width), generator)
@@ -75,11 +72,16 @@ def decay(
     step, mask = 0, torch.ones_like(pruned)
     for epoch in range(EPOCHS):
         if epoch % EPOCHS_A_STEP == 0:
-            mask = torch.from_numpy(largest_weights(_values(pruned), 1 - sparsity_at(epoch, final))).float()
+            shares = [1 - sparsity_at(epoch, final) for final in finals]
+            kept = [largest_weights(w, share) for w, share in zip(_values(pruned), shares, strict=True)]
+            mask = torch.from_numpy(np.stack(kept)).float()
             _keep_only(pruned, mask)
         for batch in draw_batches(len(X), recipe.batch_size, generator):
             logits, _ = network.forward(X[batch], dropout)
-            loss = functional.cross_entropy(logits, y[batch], label_smoothing=recipe.label_smoothing)
+            # A sum over sparsities: each has the gradients that it would have alone.
+            loss = len(counts) * functional.cross_entropy(
+                logits.flatten(0, 1), y[batch].repeat(len(counts)), label_smoothing=recipe.label_smoothing
+            )
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             for group in optimizer.param_groups:
@@ -87,9 +89,18 @@ def decay(
             optimizer.step()
             _keep_only(pruned, mask)
             step += 1
-    kept = mask.bool().numpy()
-    matrices = tuple(_values(matrix) for matrix in network.matrices)
-    return DenseWeights(matrices, _values(network.bias), weights.mean, weights.scale), kept
+    matrices = [_values(matrix) for matrix in network.matrices]
+    biases, masks = _values(network.bias)[:, 0], mask.bool().numpy()
+    return [
+        (DenseWeights(tuple(m[k] for m in matrices), biases[k], weights.mean, weights.scale), masks[k])
+        for k in range(len(counts))
+    ]
+
+
+def _side_by_side(weights: DenseWeights, copies: int, recipe: Recipe) -> Network:
+    """A network with a leading axis: matrices `[copies, inputs, outputs]`, bias `[copies, 1, C]`."""
+    matrices = [np.repeat(matrix[None], copies, axis=0) for matrix in weights.matrices]
+    return trainable(matrices, np.repeat(weights.bias[None, None], copies, axis=0), recipe)
 
 
 @torch.no_grad()
