@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,6 +13,8 @@ from evoprune.data import Fold
 from evoprune.errors import DataError
 from evoprune.heads import Head
 from evoprune.training import Recipe, TrainingSet
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +46,7 @@ class SelectionData:
     head: Head
     recipe: Recipe
     refit: bool = False
+    _known: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         for name, X, y in (("X", self.X, self.y), ("X_val", self.X_val, self.y_val)):
@@ -66,6 +71,20 @@ class SelectionData:
         mean, scale = standardization(self.X)
         train, validation = (((X - mean) / scale).astype(np.float32) for X in (self.X, self.X_val))
         return train, validation
+
+    def once(self, name: Any, compute: Callable[[], _Found]) -> _Found:
+        """What several methods have need of, computed by the first of them that is given this object.
+
+        Args:
+            name: of what is computed, everything that it depends on besides these rows included.
+            compute: without side effects.
+        """
+        # The object that models are trained on shares what is known, and has more rows.
+        key = (len(self.X), name)
+        if key not in self._known:
+            self._known[key] = compute()
+        found: _Found = self._known[key]
+        return found
 
     def for_models(self) -> SelectionData:
         """The same with the rows that models are trained on as training rows (see `refit`)."""

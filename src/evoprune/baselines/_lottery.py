@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from evoprune.baselines._data import SelectionData
 from evoprune.baselines._dense import connection_structure, pruned_matrix, retrain, train_dense
-from evoprune.baselines._polynomial import decay
+from evoprune.baselines._polynomial import decayed
 from evoprune.baselines._pruned import largest_weights
 from evoprune.errors import ConfigError
 from evoprune.heads import CompactHead, Encoding
@@ -37,8 +37,8 @@ def polynomial_lottery(data: SelectionData, encoding: Encoding, counts: Sequence
     """
     _check_matrix(encoding)
     data = data.for_models()
-    decayed = decay(data, encoding, train_dense(data, seed), counts, seed)
-    return retrain(data, [connection_structure(encoding, mask) for _, mask in decayed], seed)
+    masks = [mask for _, mask in decayed(data, encoding, counts, seed)]
+    return retrain(data, [connection_structure(encoding, mask) for mask in masks], seed)
 
 
 def _check_matrix(encoding: Encoding) -> None:

@@ -33,7 +33,7 @@ class Dropout:
     generator: torch.Generator
 
     def __call__(self, layer: int, values: Tensor) -> Tensor:
-        """Units of a layer `[B, units]` or `[K, B, units]`, some 0 and the others scaled up; the same ones for all K."""
+        """Units of a layer `[B, units]` or `[K, B, units]`, some 0, the others scaled; the same ones for all K."""
         rate = self.rates[layer]
         if not rate:
             return values

@@ -39,8 +39,19 @@ def sparsity_at(epoch: int, final: float) -> float:
 def polynomially_pruned(data: SelectionData, encoding: Encoding, counts: Sequence[int], seed: int) -> list[CompactHead]:
     """Heads whose pruned matrix lost its smallest weights step by step while training went on."""
     data = data.for_models()
-    decayed = decay(data, encoding, train_dense(data, seed), counts, seed)
-    return [pruned.pruned(connection_structure(encoding, mask)) for pruned, mask in decayed]
+    return [
+        pruned.pruned(connection_structure(encoding, mask)) for pruned, mask in decayed(data, encoding, counts, seed)
+    ]
+
+
+def decayed(
+    data: SelectionData, encoding: Encoding, counts: Sequence[int], seed: int
+) -> list[tuple[DenseWeights, BoolArray]]:
+    """`decay` from the dense head of the seed, done once for all methods that begin with it."""
+    return data.once(
+        ("decay", encoding.name, tuple(counts), seed),
+        lambda: decay(data, encoding, train_dense(data, seed), counts, seed),
+    )
 
 
 def decay(

@@ -10,7 +10,7 @@ from evoprune.guidance._gates import GateData, gate_sizes
 DROP, SLOW_DROP, SLOW_BELOW = 0.4, 0.2, 256
 """Share of what is left that a round drops, while it is many features and when it is fewer: there each one counts."""
 
-POOL_DROP = 0.3
+POOL_DROP = 0.4
 """Share that a round drops of a pool, which was chosen already."""
 
 

@@ -88,6 +88,7 @@ def gate_sizes(data: GateData, sets: IntArray, seed: int) -> FloatArray:
     inputs = torch.stack([data.X[:, torch.from_numpy(chosen)] for chosen in sets])
     weights, gates = _initial(count, size, data, generator)
     optimizer = torch.optim.Adam([{"params": weights}, {"params": [gates]}], fused=True)
+    parameters = (*weights, gates)
     each = -(-data.rows // BATCH)
     steps = min(max(each * EPOCHS, FEWEST_STEPS), max(MOST_STEPS, each))
     share = DROPOUT * min(1.0, 2 * size / data.width)
@@ -97,16 +98,16 @@ def gate_sizes(data: GateData, sets: IntArray, seed: int) -> FloatArray:
         if step % each == 0:
             order = torch.split(torch.randperm(data.rows, generator=generator), BATCH)
         rows = order[step % each]
-        batch = _dropped(inputs[:, rows], share, generator)
-        logits = _forward(batch, weights, gates / (1 - share), data.precision)
-        loss = -(data.targets[rows] * torch.log_softmax(logits, dim=-1)).sum(dim=-1).mean(dim=1).sum()
+        batch = _dropped(inputs.index_select(1, rows), share, generator)
+        for parameter, slope in zip(
+            parameters, _slopes(batch, data.targets[rows], parameters, 1 / (1 - share), penalty), strict=True
+        ):
+            parameter.grad = slope
         rate = 0.5 * (1 + math.cos(math.pi * step / steps))
         for group, full in zip(optimizer.param_groups, (RATE, TRAVEL / steps), strict=True):
             group["lr"] = full * rate
-        optimizer.zero_grad()
-        (loss + penalty * gates.abs().sum()).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return gates.detach().abs()[:, :, 0].numpy().astype(np.float64)
+    return gates.abs()[:, :, 0].numpy().astype(np.float64)
 
 
 def _initial(count: int, size: int, data: GateData, generator: torch.Generator) -> tuple[list[Tensor], Tensor]:
@@ -116,25 +117,47 @@ def _initial(count: int, size: int, data: GateData, generator: torch.Generator) 
     def glorot(inputs: int, rows: int, outputs: int) -> Tensor:
         limit = math.sqrt(6 / (inputs + outputs))
         drawn = torch.rand(count, rows, outputs, generator=generator)
-        return ((2 * drawn - 1) * limit).requires_grad_()
+        return (2 * drawn - 1) * limit
 
     weights = [
         glorot(data.width, size, HIDDEN),
         glorot(HIDDEN, HIDDEN, classes),
-        torch.zeros(count, 1, classes, requires_grad=True),
+        torch.zeros(count, 1, classes),
     ]
-    return weights, torch.ones(count, size, 1, requires_grad=True)
+    return weights, torch.ones(count, size, 1)
 
 
 def _dropped(batch: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Inputs `[K, B, d]`, a share of them 0."""
-    draws = torch.empty(-(-batch.numel() // 4), dtype=torch.int64).random_(-(2**63), None, generator=generator)
-    uniform = draws.view(torch.int16)[: batch.numel()].view(batch.shape)
-    return batch * (uniform >= share * 2**16 - 2**15)
+    """Inputs `[K, B, d]`, a share of them 0; by place, the same ones of all sets."""
+    places = batch[0]
+    draws = torch.empty(-(-places.numel() // 4), dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    uniform = draws.view(torch.int16)[: places.numel()].view(places.shape)
+    return batch.mul_((uniform >= share * 2**16 - 2**15).to(batch.dtype))
 
 
-def _forward(batch: Tensor, weights: list[Tensor], gates: Tensor, precision: torch.dtype) -> Tensor:
-    """Logits `[K, B, C]` of inputs `[K, B, d]`."""
-    first, second, bias = weights
-    hidden = torch.relu(torch.bmm(batch, (first * gates).to(precision)).float())
-    return torch.baddbmm(bias, hidden, second)
+def _slopes(
+    batch: Tensor, targets: Tensor, parameters: tuple[Tensor, ...], scale: float, penalty: float
+) -> tuple[Tensor, ...]:
+    """Gradients of the summed losses of K networks with their penalties.
+
+    By hand, for most sets are so small that autograd would take longer than the products.
+
+    Args:
+        batch: inputs `[K, B, d]`, in the precision of the hidden layer's products.
+        targets: distributions `[B, C]`, the same for all networks.
+        parameters: weights `[K, d, H]` and `[K, H, C]`, bias `[K, 1, C]`, gates `[K, d, 1]`.
+        scale: of the inputs, which dropout has made fewer.
+        penalty: weight of the sum of the gates' sizes.
+    """
+    first, second, bias, gates = parameters
+    factors = gates * scale
+    hidden = torch.bmm(batch, (first * factors).to(batch.dtype)).float().relu_()
+    delta = torch.softmax(torch.baddbmm(bias, hidden, second), dim=-1).sub_(targets).div_(len(targets))
+    back = torch.bmm(delta, second.transpose(1, 2)).mul_(hidden > 0).to(batch.dtype)
+    product = torch.bmm(batch.transpose(1, 2), back).float()
+    return (
+        product * factors,
+        torch.bmm(hidden.transpose(1, 2), delta),
+        delta.sum(dim=1, keepdim=True),
+        (product * first).sum(dim=2, keepdim=True).mul_(scale).add_(torch.sign(gates), alpha=penalty),
+    )

@@ -56,10 +56,12 @@ class Guidance:
     Attributes:
         guide: what the search goes by; None where there is nothing to go by.
         evaluate: corrected where the guide has seen the rows that fitness is measured on.
+        correction: what `evaluate` adds to the problem's own values, or None.
     """
 
     guide: Adviser | None
     evaluate: Measure
+    correction: Correction | None = None
 
 
 def guidance_for(problem: Problem, seed: int, *, corrected: bool = True, memory: Memory | None = None) -> Guidance:
@@ -83,7 +85,7 @@ def guidance_for(problem: Problem, seed: int, *, corrected: bool = True, memory:
         return measured_correction(problem, guide, seed)
 
     correction = measure() if memory is None else memory.correction(measure)
-    return Guidance(guide, CorrectedProblem(problem, correction).evaluate)
+    return Guidance(guide, CorrectedProblem(problem, correction).evaluate, correction)
 
 
 def fitness_recipe(recipe: Recipe, folds: Sequence[Fold], rows: int) -> Recipe:

@@ -47,6 +47,7 @@ def guide_for(
     if encoding.name != "features":
         return None
     rows = np.unique(np.concatenate([fold.train for fold in data.folds]))
+    rows = rows[_drawn(len(rows), seed)]
     return Guide(data.X[rows], data.y[rows], data.classes, precision=precision, seed=seed, eliminations=eliminations)
 
 
@@ -74,9 +75,8 @@ class Guide:
         seed: int = 0,
         eliminations: int = ELIMINATIONS,
     ) -> None:
-        if len(X) > MOST_ROWS:
-            drawn = np.sort(np.random.default_rng(seed).choice(len(X), size=MOST_ROWS, replace=False))
-            X, y = X[drawn], y[drawn]
+        drawn = _drawn(len(X), seed)
+        X, y = X[drawn], y[drawn]
         deviation = X.std(axis=0)
         self._X = ((X - X.mean(axis=0)) / np.where(deviation > 0, deviation, 1)).astype(np.float32)
         self._y = y
@@ -115,3 +115,10 @@ class Guide:
         children = np.zeros_like(pools)
         np.put_along_axis(children, eliminate(self._data, sets, count, drawn), True, axis=1)
         return children
+
+
+def _drawn(count: int, seed: int) -> IntArray | slice:
+    """Which of so many rows gates are trained on: all, or as many as `MOST_ROWS`."""
+    if count <= MOST_ROWS:
+        return slice(None)
+    return np.sort(np.random.default_rng(seed).choice(count, size=MOST_ROWS, replace=False))

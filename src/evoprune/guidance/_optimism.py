@@ -143,16 +143,7 @@ def _made_alike(problem: Problem, guide: Scores, sizes: Sequence[int], seed: int
             alone, problem.encoding, problem.recipe.precision, seed + _STREAM * (number + 1), eliminations=RUNS
         )
         without = seen if blind is None else _masks(blind, sizes)
-        on_fold = Problem(
-            alone,
-            problem.encoding,
-            problem.recipe,
-            problem.objectives,
-            seed=problem.seeds[0],
-            ood_score=problem.ood_score,
-            device=str(problem.trainer.device),
-        )
-        measured = on_fold.evaluate(np.concatenate([without, seen]))
+        measured = problem.on(alone).evaluate(np.concatenate([without, seen]))
         values.append(measured.reshape(2, -1, len(sizes), len(problem.objectives)))
     return np.stack(values)
 
