@@ -147,3 +147,21 @@ def test_the_table_names_every_opponent_with_its_gaps_and_marks_filters(bench, f
     assert "| nsga2 (published) | +3.00 | +3.00 | +3.00 | 3 | - |" in text
     assert text.index("nsga2") < text.index("ANOVA")
     assert 'reach: {"blobs": "41", "dots": null}' in text
+
+
+def test_as_delivered_the_same_members_are_read_by_their_other_accuracy(bench):
+    rows = guided((0.5, 0.6, 0.7, 0.8))
+    soft = [
+        {**r, "soft_test_accuracy": str(t), "soft_dense_test_accuracy": "0.85"}
+        for r, t in zip(rows, (0.55, 0.7, 0.75, 0.9), strict=True)
+    ]
+    rows = [*soft, *by_share("anova", (0.4, 0.5, 0.6, 0.7)), row("dense", WIDTH, 0.5, 0.8)]
+    found = bench.figures(rows, [], {"blobs": WIDTH}, {"blobs": 2}, Settings(seeds=1, shares=SHARES))
+    assert found["against"]["anova"]["mean"] == pytest.approx(10)
+    assert found["single_minus_dense"]["mean"] == pytest.approx(0)
+    delivered = found["as_delivered"]
+    assert delivered["against"]["anova"]["mean"] == pytest.approx(100 * np.mean([0.15, 0.2, 0.15, 0.2]))
+    assert delivered["single_minus_dense"]["sets"]["blobs"] == pytest.approx(10)
+    assert delivered["dense_by_soft_targets_minus_dense"]["blobs"] == pytest.approx(5)
+    assert (found["smallest_share"]["blobs"], delivered["smallest_share"]["blobs"]) == (1.0, 1.0)
+    assert "As delivered, by soft targets" in bench.table(found)

@@ -17,12 +17,13 @@ import psutil
 import pytest
 
 from evoprune.baselines import BASELINES
+from evoprune.baselines._polynomial import decay as real_decay
 from evoprune.errors import ConfigError
-from evoprune.experiments import Settings, get_experiment, run_experiment
+from evoprune.experiments import Settings, get_experiment, load_sparsity, run_experiment
 from evoprune.experiments._contest import SEARCHES, Ground, best_within, compete
 from evoprune.experiments._markdown import escaped, percent
 from evoprune.experiments._pruning import prune
-from evoprune.experiments._sparsity import methods_of
+from evoprune.experiments._sparsity import TOGETHER, methods_of
 from evoprune.experiments._store import TaskStore
 from evoprune.experiments._tasks import Task, run_tasks
 from evoprune.features import from_feature_file
@@ -124,6 +125,24 @@ def test_another_seed_has_another_validation_part_and_the_same_test_part(feature
     assert np.array_equal(first.report[0].evaluate, second.report[0].evaluate)
 
 
+def test_methods_that_share_their_pruning_give_the_rows_that_they_give_alone(features, config, monkeypatch):
+    common = {"dataset": "blobs", "seed": 0, "shares": [0.25, 1.0]}
+    alone = [row for m in TOGETHER for row in compete(features, config, {**common, "method": m})]
+    decays = []
+    monkeypatch.setattr(
+        "evoprune.baselines._polynomial.decay", lambda *given: decays.append(given) or real_decay(*given)
+    )
+    together = compete(features, config, {**common, "method": "+".join(TOGETHER)})
+    assert [{**row, "seconds": 0} for row in together] == [{**row, "seconds": 0} for row in alone]
+    assert len(decays) == 2  # for validation, and for the test part
+    names = [task.id for task in get_experiment("sparsity").tasks({"blobs": config}, Settings(seeds=1))]
+    assert "blobs/polynomial_decay+polynomial_lottery/0" in names
+    assert len(names) == len(set(names))
+    only = Settings(seeds=1, methods=("polynomial_lottery", "anova"))
+    names = [task.id for task in get_experiment("sparsity").tasks({"blobs": config}, only)]
+    assert names == ["blobs/polynomial_lottery/0", "blobs/anova/0"]
+
+
 def test_the_best_within_a_count_has_the_highest_fitness_and_then_the_fewest_active():
     fitness, active = np.array([0.9, 0.8, 0.8, 0.7]), np.array([10, 5, 4, 2])
     assert [best_within(fitness, active, count) for count in (10, 9, 4, 3, 1)] == [0, 2, 2, 3, None]
@@ -159,6 +178,14 @@ def test_an_experiment_writes_a_tidy_table_a_report_and_a_figure(finished):
     line = next(line for line in report.splitlines() if line.startswith("| ANOVA F | "))
     shown = line.split("|")[2].strip()
     assert shown == f"{100 * np.mean(anova):.1f} ± {100 * np.std(anova, ddof=1):.1f}"
+
+
+def test_its_table_is_opened_again_with_the_figures_of_the_report(finished):
+    folder, report = finished
+    curve = load_sparsity(folder).curves("blobs")["ANOVA F"]
+    line = next(line for line in report.splitlines() if line.startswith("| ANOVA F | "))
+    shown = [cell.strip() for cell in line.split("|")[2:4]]
+    assert shown == [f"{100 * mean:.1f} ± {100 * std:.1f}" for mean, std in zip(curve.mean, curve.std, strict=True)]
 
 
 def test_what_is_done_is_not_computed_again(finished, features, config, monkeypatch):

@@ -12,12 +12,12 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from evoprune.errors import ConfigError
 from evoprune.experiments import Settings, get_experiment
-from evoprune.experiments._contest import SEARCHES, Ground, Variant, evaluated, searched
+from evoprune.experiments._contest import SEARCHES, Ground, Variant, compete, evaluated, searched
 from evoprune.experiments._guided import PARTS, REACH_EVALUATIONS, front_of_three, reached, without_a_part
 from evoprune.objectives import fit_detector
 from evoprune.problem import Problem
 from evoprune.search import SearchOptions
-from evoprune.training import head_logits
+from evoprune.training import TrainingSet, head_logits, soften, train_population
 from evoprune.workflow import extra_rows, make_config
 
 from .conftest import cells, with_outliers
@@ -49,6 +49,22 @@ def test_there_is_a_task_for_each_part_and_seed_and_fronts_where_there_are_outli
     assert {name for name in names if "front" in name} == {"others/front/0", "others/front/1"}
     assert {name for name in names if "reach" in name} == {"blobs/reach", "others/reach"}
     assert all(len(ForkingPickler.dumps(task)) for task in tasks)
+
+
+def test_members_are_read_by_soft_targets_too_and_so_is_the_full_head(blobs, small):
+    rows = compete(blobs, small, arguments(method="guided"))
+    ground = Ground.of(blobs, small, 0)
+    whole = np.ones((1, ground.encoding.length), dtype=bool)
+    fold = ground.parts.report[0]
+    data = TrainingSet(blobs.X, blobs.y, blobs.classes, (fold,))
+    soft = soften(data, ground.encoding.head, small.recipe, 8_000)
+    (trained,) = train_population(
+        soft, [ground.encoding.decode(whole[0])], head=ground.encoding.head, recipe=small.recipe, seeds=[5_000]
+    )
+    expected = accuracy_score(blobs.y[fold.evaluate], trained.logits[0][0].argmax(axis=1))
+    assert [row["soft_dense_test_accuracy"] for row in rows] == pytest.approx([expected] * len(rows))
+    assert all(0 <= row["soft_test_accuracy"] <= 1 for row in rows)
+    assert "soft_test_accuracy" not in compete(blobs, small, arguments(method="nsga2"))[0]
 
 
 def test_what_it_cannot_take_is_refused(small):

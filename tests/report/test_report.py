@@ -10,8 +10,17 @@ from PIL import Image
 from rich.console import Console
 
 from evoprune.objectives import get_objectives
-from evoprune.report import best_so_far, draw_convergence, printable, result_table, write_convergence, write_history
+from evoprune.report import (
+    best_so_far,
+    draw_convergence,
+    printable,
+    result_table,
+    unpruned_remark,
+    write_convergence,
+    write_history,
+)
 from evoprune.study import Evaluation
+from evoprune.workflow import Choice, choose
 
 
 def make_evaluations(values, seed=0):
@@ -114,6 +123,43 @@ def test_a_single_seed_has_no_spread():
     assert "±" not in shown(summary(best=scores(seeds=1), dense=scores(seeds=1)))
 
 
+ACTIVE = {"name": "active", "title": "active share", "maximize": False}
+
+
+def unpruned(shares, *objectives):
+    """The result of a run that chose the full head from a front with members of these sizes."""
+    front = [scores(id=n, active_neurons=round(1280 * share), active_share=share) for n, share in enumerate(shares)]
+    return summary(best=scores(id=7), front=front, objectives=[*summary()["objectives"], *objectives])
+
+
+@pytest.mark.parametrize(
+    ("shares", "condition"),
+    [((1.0, 0.2, 0.03), "active<=10%"), ((1.0, 0.11), "active<=25%"), ((0.6, 1.0), "active<=75%")],
+)
+def test_a_full_head_that_is_chosen_comes_with_the_way_to_a_smaller_one(shares, condition):
+    chosen = unpruned(shares, ACTIVE)
+    text = " ".join(shown(chosen).split())
+    assert "The full head is chosen, so nothing is pruned" in text
+    assert f'evoprune select RUN --where "{condition}"' in text
+    assert shown(chosen).count("full head") == 1
+    # It leads somewhere: a member satisfies the condition, and is smaller.
+    number, _ = choose(chosen, Choice(where=condition))
+    assert chosen["front"][number]["active_neurons"] < 1280
+
+
+def test_a_full_head_without_a_smaller_one_to_choose_is_said_too():
+    assert unpruned_remark(unpruned([1.0], ACTIVE)) == ["The full head is chosen, so nothing is pruned."]
+    assert unpruned_remark(unpruned([1.0, 0.999], ACTIVE)) == ["The full head is chosen, so nothing is pruned."]
+    (single,) = unpruned_remark(unpruned([1.0]))
+    assert single.endswith("with `active` among the --objectives, a search gives smaller heads to choose from.")
+
+
+def test_a_head_that_is_smaller_by_one_is_pruned():
+    best = scores(id=7, active_neurons=1279, active_share=1279 / 1280)
+    assert unpruned_remark(summary(best=best)) == []
+    assert "full head" not in shown(summary(best=best))
+
+
 @pytest.mark.parametrize(("front", "sentence"), [([{}], "has 1 member;"), ([{}] * 4, "has 4 members;")])
 def test_the_table_of_several_objectives(front, sentence):
     both = [
@@ -130,7 +176,8 @@ def test_the_table_of_several_objectives(front, sentence):
             "test_std": 0.04,
         }.items()
     }
-    text = shown(summary(objectives=both, front=front, best=scores(**values), dense=scores(**values)))
+    best = scores(**values, active_neurons=512, active_share=0.4)
+    text = shown(summary(objectives=both, front=front, best=best, dense=scores(**values)))
     assert f"The front {sentence} chosen: lowest cross entropy in the search." in text
     (validation,) = (line for line in text.splitlines() if "validation cross entropy" in line)
     (test,) = (line for line in text.splitlines() if "test cross entropy" in line)

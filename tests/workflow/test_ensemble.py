@@ -312,7 +312,7 @@ def test_what_cannot_be_an_ensemble_is_refused(folder, blobs_file, quick, tmp_pa
     copy = blobs_file.with_name("copy.npz")
     with np.load(blobs_file, allow_pickle=False) as arrays:
         np.savez(copy, **{**arrays, "y_test": arrays["y_test"][::-1]})
-    config = (changed / "config.toml").read_text()
+    config = (changed / "config.toml").read_text().partition("\n")[2]
     (changed / "config.toml").write_text(config.replace(str(blobs_file), str(copy)))
     with pytest.raises(StorageError, match="are no longer those of its search"):
         make_ensemble(changed)

@@ -61,7 +61,7 @@ def test_the_reported_auroc_is_of_images_that_the_search_did_not_see(with_outlie
     run = study(with_outliers, quick, report_seeds=1)
     found = run.run(12)
     model = found.best.build()
-    searched, reported = (p.data.extra["ood"] for p in (run.problem, run.conclusion.scorer._report))
+    searched, reported = (p.data.extra["ood"] for p in (run.problem, run.conclusion.scorer.report))
     assert len(reported[0]) == len(with_outliers.divisions[0].test)
     assert not {row.tobytes() for row in searched[0]} & {row.tobytes() for row in reported[0]}
     inside = with_outliers.X[with_outliers.divisions[0].test]

@@ -14,6 +14,8 @@ from evoprune.errors import StorageError
 from evoprune.guidance import Guide
 from evoprune.study import Interrupted
 
+from ..sealed import reseal
+
 BUDGET = 46
 
 
@@ -215,6 +217,7 @@ def _set(folder, name, value):
         ((text,),) = connection.execute("SELECT value FROM results WHERE name = ?", (name,))
         if value is not None:
             connection.execute("UPDATE results SET value = ? WHERE name = ?", (value, name))
+            reseal(connection)
     connection.close()
     return text
 

@@ -22,7 +22,7 @@ from evoprune.data._published import (
 )
 from evoprune.data._published_csv import parse_dataset_csv, parse_search_csv
 from evoprune.data._sources import load_images
-from evoprune.data._splits import DEFAULT_SPLIT, Split
+from evoprune.data._splits import DEFAULT_SPLIT, Split, stratified_parts
 
 __all__ = [
     "CORRUPTIONS",
@@ -67,5 +67,6 @@ __all__ = [
     "raise_broken",
     "sample_evenly",
     "split_halves",
+    "stratified_parts",
     "without",
 ]

@@ -4,6 +4,8 @@ from evoprune.experiments._contest import SEARCHES
 from evoprune.experiments._experiment import Experiment, Settings
 from evoprune.experiments._registry import EXPERIMENTS, get_experiment
 from evoprune.experiments._run import run_experiment
+from evoprune.experiments._sparsity import titled
+from evoprune.experiments._sparsity_table import SparsityTable, load_sparsity
 from evoprune.experiments._tasks import Progress, Row, Task
 
 __all__ = [
@@ -13,7 +15,10 @@ __all__ = [
     "Progress",
     "Row",
     "Settings",
+    "SparsityTable",
     "Task",
     "get_experiment",
+    "load_sparsity",
     "run_experiment",
+    "titled",
 ]

@@ -23,7 +23,7 @@ from evoprune.objectives import accuracy_score, auroc, fit_detector, get_objecti
 from evoprune.problem import Problem
 from evoprune.search import SearchOptions, create
 from evoprune.study import Store, StudyKey, search
-from evoprune.training import Trainer, TrainingSet, head_logits
+from evoprune.training import TEACHER_SEEDS, TrainedCandidate, Trainer, TrainingSet, can_soften, head_logits, soften
 from evoprune.workflow import RunConfig, extra_rows
 
 SEARCHES = {"guided": GUIDED_OBJECTIVES, "genetic": ("accuracy",), "nsga2": ("accuracy", "active")}
@@ -34,6 +34,9 @@ SEARCH_FOLDS = {"guided": GUIDED_FOLDS}
 
 _FIRST_TRAINING_SEED = 5_000
 """Retrainings use seeds that no search used."""
+
+_FIRST_TEACHER_SEED = 8_000
+"""Heads that give soft targets use seeds of their own too."""
 
 _BATCH = 30
 
@@ -91,18 +94,28 @@ class Ground:
 
     def retrained(self, genomes: BoolArray, folds: Sequence[Fold]) -> tuple[list[float], list[CompactHead]]:
         """Accuracy of each genome `[P, L]` trained on some folds (mean over them), and its head on the first."""
-        trainer = Trainer(
-            TrainingSet(self.features.X, self.features.y, self.features.classes, tuple(folds)),
-            self.encoding.head,
-            self.config.recipe,
+        trained = self._train(
+            TrainingSet(self.features.X, self.features.y, self.features.classes, tuple(folds)), genomes
         )
-        trained = trainer.train([self.encoding.decode(g) for g in genomes], [_FIRST_TRAINING_SEED + self.seed])
         labels = [self.features.y[fold.evaluate] for fold in folds]
         accuracies = [
             float(np.mean([accuracy_score(by_seed[0], y) for by_seed, y in zip(t.logits, labels, strict=True)]))
             for t in trained
         ]
         return accuracies, [t.heads[0][0] for t in trained]
+
+    def softly(self, genomes: BoolArray) -> list[float] | None:
+        """Test accuracy of each genome `[P, L]` trained by soft targets; None where there are none."""
+        data = TrainingSet(self.features.X, self.features.y, self.features.classes, self.parts.report)
+        if self.parts.protocol == "paper" or not can_soften(data):
+            return None
+        soft = soften(data, self.encoding.head, self.config.recipe, _FIRST_TEACHER_SEED + TEACHER_SEEDS * self.seed)
+        labels = self.features.y[self.parts.report[0].evaluate]
+        return [accuracy_score(t.logits[0][0], labels) for t in self._train(soft, genomes)]
+
+    def _train(self, data: TrainingSet, genomes: BoolArray) -> list[TrainedCandidate]:
+        trainer = Trainer(data, self.encoding.head, self.config.recipe)
+        return trainer.train([self.encoding.decode(g) for g in genomes], [_FIRST_TRAINING_SEED + self.seed])
 
     def detection(self, head: CompactHead) -> float | None:
         """AUROC of telling outliers from the test rows with a trained head; None without out-of-distribution rows."""
@@ -152,40 +165,44 @@ class Variant:
 
 
 def compete(features: Features, config: RunConfig, arguments: Mapping[str, Any]) -> list[Row]:
-    """Rows of one method at several shares.
+    """Rows of a method at several shares, or of several methods that share what they work out.
 
     Args:
         features: of the data set.
         config: settings of recipe, head and encoding.
-        arguments: `dataset`, `method`, `seed`, `shares` and `evaluations`.
+        arguments: `dataset`, `method` (several are joined by `+`), `seed`, `shares` and `evaluations`.
 
     Returns:
-        One row a share: what was wanted and what came of it, with accuracy on validation and test part.
-        Seconds are those of the selection, without the retraining that all methods need.
+        One row a method and share: what was wanted and what came of it, with accuracy on validation and test part.
+        Seconds are those of the selection, without the retraining that all methods need. The guided search has
+        its members' test accuracies by soft targets too, which is how a run builds its models, and that of the
+        full head by the same targets.
     """
     ground = Ground.of(features, config, int(arguments["seed"]))
-    method, shares = str(arguments["method"]), [float(share) for share in arguments["shares"]]
-    if method in SEARCHES:
-        found = searched(ground, Variant.of(method, config), shares, int(arguments["evaluations"]))
-    elif get_baseline(method).kind == "mask":
-        found = _masked(ground, method, shares)
-    else:
-        found = _modelled(ground, method, shares)
-    about = {
-        "dataset": arguments["dataset"],
-        "encoding": config.encoding,
-        "protocol": config.protocol,
-        "method": method,
-        "seed": ground.seed,
-    }
-    return [{**about, **row} for row in found]
+    shares = [float(share) for share in arguments["shares"]]
+    data = ground.data(ground.parts.search[0])
+    rows: list[Row] = []
+    for method in str(arguments["method"]).split("+"):
+        if method in SEARCHES:
+            found = searched(ground, Variant.of(method, config), shares, int(arguments["evaluations"]))
+        elif get_baseline(method).kind == "mask":
+            found = _masked(ground, data, method, shares)
+        else:
+            found = _modelled(ground, data, method, shares)
+        about = {
+            "dataset": arguments["dataset"],
+            "encoding": config.encoding,
+            "protocol": config.protocol,
+            "method": method,
+            "seed": ground.seed,
+        }
+        rows += [{**about, **row} for row in found]
+    return rows
 
 
-def _masked(ground: Ground, method: str, shares: Sequence[float]) -> list[Row]:
+def _masked(ground: Ground, data: SelectionData, method: str, shares: Sequence[float]) -> list[Row]:
     started = time.perf_counter()
-    masks = get_baseline(method).masks(
-        ground.data(ground.parts.search[0]), ground.encoding, ground.counts(shares), ground.seed
-    )
+    masks = get_baseline(method).masks(data, ground.encoding, ground.counts(shares), ground.seed)
     seconds = time.perf_counter() - started
     validation, _ = ground.retrained(masks, ground.parts.search)
     test, heads = ground.retrained(masks, ground.parts.report)
@@ -195,17 +212,17 @@ def _masked(ground: Ground, method: str, shares: Sequence[float]) -> list[Row]:
     ]
 
 
-def _modelled(ground: Ground, method: str, shares: Sequence[float]) -> list[Row]:
+def _modelled(ground: Ground, data: SelectionData, method: str, shares: Sequence[float]) -> list[Row]:
     """Baselines that give trained heads: made on the training part for validation, and on all but the test part."""
     baseline, counts = get_baseline(method), ground.counts(shares)
     search, report = ground.parts.search[0], ground.parts.report[0]
     started = time.perf_counter()
-    tried = baseline.models(ground.data(search), ground.encoding, counts, ground.seed)
+    tried = baseline.models(data, ground.encoding, counts, ground.seed)
     seconds = time.perf_counter() - started
     validation = ground.accuracies(tried, search.evaluate)
     heads = tried
     if ground.parts.protocol == "nested":
-        heads = baseline.models(replace(ground.data(search), refit=True), ground.encoding, counts, ground.seed)
+        heads = baseline.models(replace(data, refit=True), ground.encoding, counts, ground.seed)
     test = ground.accuracies(heads, report.evaluate)
     return [
         _row(share, count, ground, head, v, t, seconds)
@@ -228,11 +245,17 @@ def searched(ground: Ground, variant: Variant, shares: Sequence[float], evaluati
         return rows
     test, heads = ground.retrained(genomes[members], ground.parts.report)
     validation, _ = ground.retrained(genomes[members], ground.parts.search)
+    softly = None
+    if method == "guided":
+        softly = ground.softly(np.concatenate([genomes[members], np.ones_like(genomes[:1])]))
     for share, index in zip(shares, chosen, strict=True):
         if index is not None:
             at = members.index(index)
             row = _row(share, int(active[index]), ground, heads[at], validation[at], test[at], seconds)
-            rows.append({**row, "fitness": float(values[index, 0])})
+            row["fitness"] = float(values[index, 0])
+            if softly is not None:
+                row |= {"soft_test_accuracy": softly[at], "soft_dense_test_accuracy": softly[-1]}
+            rows.append(row)
     return rows
 
 

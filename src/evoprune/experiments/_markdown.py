@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from evoprune._types import FloatArray
 from evoprune.analysis import Comparison, summary
-
-_MEANING = re.compile(r"([\\`*_{}\[\]<>|#])")
+from evoprune.report import markdown
 
 
 def escaped(text: str) -> str:
     """Text from elsewhere (names of data sets and classes) without a meaning in Markdown or HTML, on one line."""
-    return _MEANING.sub(r"\\\1", " ".join(text.split())).replace("\\<", "&lt;").replace("\\>", "&gt;")
+    return markdown(text)
 
 
 def table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -17,9 +17,11 @@ from evoprune._files import write_atomic
 from evoprune._version import __version__
 from evoprune.errors import ConfigError, StorageError
 from evoprune.experiments._experiment import Experiment, Settings
+from evoprune.experiments._markdown import escaped
 from evoprune.experiments._store import TaskStore
 from evoprune.experiments._tasks import Progress, Row, Task, run_tasks
 from evoprune.features import Features
+from evoprune.report import csv_cell
 from evoprune.workflow import EXPERIMENT, RunConfig, require_room
 
 _NOT_IDENTITY = {"seeds", "methods", "shares", "encodings", "classes", "evaluations"}
@@ -124,7 +126,7 @@ def _write_table(path: Path, rows: Sequence[Row]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: csv_cell(cell) for name, cell in row.items()} for row in rows)
     write_atomic(path, text.getvalue())
 
 
@@ -141,7 +143,7 @@ def _heading(
         for values in ([c.protocol for c in used], [c.recipe.name for c in used], [c.encoding for c in used])
     )
     sets = ", ".join(
-        f"{name} ({len(f.y)} rows, {f.width} features, {f.classes} classes)" for name, f in features.items()
+        f"{escaped(name)} ({len(f.y)} rows, {f.width} features, {f.classes} classes)" for name, f in features.items()
     )
     today = datetime.now(timezone.utc).date().isoformat()
     machine = f"{os.cpu_count()} cores ({platform.machine()})"
@@ -163,5 +165,5 @@ def _failures(failed: Mapping[str, str]) -> str:
     if not failed:
         return ""
     # The last line of a traceback says what it was.
-    lines = [f"- {name}: {error.strip().splitlines()[-1]}" for name, error in sorted(failed.items())]
+    lines = [f"- {escaped(name)}: {escaped(error.strip().splitlines()[-1])}" for name, error in sorted(failed.items())]
     return "\n".join(["", "## Failed", "", *lines])

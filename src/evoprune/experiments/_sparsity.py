@@ -20,8 +20,11 @@ from evoprune.experiments._tasks import Row, Task
 from evoprune.report import SparsityCurve, write_critical_difference, write_sparsity
 from evoprune.workflow import RunConfig
 
-_ALWAYS_DENSE = {"dense", "dense_dropout"}
+ALWAYS_DENSE = {"dense", "dense_dropout"}
 """Baselines that switch nothing off, and so have one share."""
+
+TOGETHER = ("polynomial_decay", "polynomial_lottery")
+"""Methods that begin with the same pruning, which takes most of their time."""
 
 
 class Sparsity:
@@ -31,7 +34,7 @@ class Sparsity:
     title = "Test accuracy over active share"
 
     def tasks(self, configs: Mapping[str, RunConfig], settings: Settings) -> list[Task]:
-        """One task for each data set, method and seed."""
+        """One task for each data set, method and seed; methods of `TOGETHER` are one task."""
         return [
             Task(
                 f"{dataset}/{method}/{seed}",
@@ -41,12 +44,12 @@ class Sparsity:
                     "dataset": dataset,
                     "method": method,
                     "seed": seed,
-                    "shares": [1.0] if method in _ALWAYS_DENSE else list(settings.shares),
+                    "shares": [1.0] if method in ALWAYS_DENSE else list(settings.shares),
                     **({"evaluations": settings.evaluations} if method in SEARCHES else {}),
                 },
             )
             for dataset, config in configs.items()
-            for method in methods_of(config.encoding, settings.methods)
+            for method in _grouped(methods_of(config.encoding, settings.methods))
             for seed in range(settings.seeds)
         ]
 
@@ -56,7 +59,7 @@ class Sparsity:
             return "No figures."
         protocol = protocol_of(rows)
         datasets = list(dict.fromkeys(str(row["dataset"]) for row in rows))
-        methods = [m for m in dict.fromkeys(str(row["method"]) for row in rows) if m not in _ALWAYS_DENSE]
+        methods = [m for m in dict.fromkeys(str(row["method"]) for row in rows) if m not in ALWAYS_DENSE]
         cells = {dataset: {m: grid(rows, dataset, m, settings) for m in methods} for dataset in datasets}
         dense = {dataset: _dense(rows, dataset, settings) for dataset in datasets}
         if not methods:
@@ -74,11 +77,23 @@ class Sparsity:
         )
         parts = ["![Test accuracy over active share](sparsity.png)", ""]
         for dataset in datasets:
-            broken = {method for method in methods if any(name.startswith(f"{dataset}/{method}/") for name in failed)}
+            broken = {method for method in methods if any(_is_of(name, dataset, method) for name in failed)}
             shown = _table(cells[dataset], dense[dataset], settings, protocol, broken)
             parts += [f"## {escaped(dataset)}", "", shown, ""]
         parts += ["## All data sets", "", *_overall(cells, settings, folder, protocol)]
         return "\n".join(parts)
+
+
+def _grouped(methods: Sequence[str]) -> list[str]:
+    """The methods with those of `TOGETHER` joined by `+`, where more than one is wanted."""
+    first, joined = [m for m in methods if m in TOGETHER][:1], "+".join(m for m in methods if m in TOGETHER)
+    return [joined if [m] == first else m for m in methods if m not in TOGETHER or [m] == first]
+
+
+def _is_of(task: str, dataset: str, method: str) -> bool:
+    """Whether a task, by its name, is of a data set and a method."""
+    of, methods, _ = task.rsplit("/", 2)
+    return of == dataset and method in methods.split("+")
 
 
 def methods_of(encoding: str, wanted: Sequence[str] | None) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evoprune._files import parse_json
 from evoprune.errors import ConfigError
 from evoprune.study import connect, damaged, faults, transaction
 
@@ -79,8 +80,8 @@ class TaskStore:
         if row is None:
             return None
         try:
-            return Done(None if row[0] is None else json.loads(row[0]), row[1], row[2])
-        except ValueError as error:
+            return Done(None if row[0] is None else parse_json(row[0]), row[1], row[2])
+        except (TypeError, ValueError) as error:
             raise damaged(self.path, f"task {task} cannot be read: {error}") from error
 
     def others(self, tasks: Collection[str]) -> int:

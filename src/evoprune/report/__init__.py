@@ -23,10 +23,12 @@ from evoprune.report._pairwise import pairwise_fronts, write_pairwise_fronts
 from evoprune.report._parallel import parallel_coordinates, write_parallel_coordinates
 from evoprune.report._run_convergence import run_convergence, write_run_convergence
 from evoprune.report._runs_table import runs_table
+from evoprune.report._soft_remark import soft_remark
 from evoprune.report._sparsity import SparsityCurve, sparsity_curves, write_sparsity
 from evoprune.report._strips import Strip, strip_chart, write_strips
 from evoprune.report._table import result_table, shown_accuracy
-from evoprune.report._text import printable
+from evoprune.report._text import csv_cell, markdown, printable
+from evoprune.report._unpruned import unpruned_remark
 
 __all__ = [
     "FrontData",
@@ -40,6 +42,7 @@ __all__ = [
     "attainment_bands",
     "best_so_far",
     "critical_difference_figure",
+    "csv_cell",
     "draw_convergence",
     "ensemble_table",
     "ensemble_windows",
@@ -47,6 +50,7 @@ __all__ = [
     "front_3d",
     "front_table",
     "hypervolume_curve",
+    "markdown",
     "neuron_boxes",
     "neuron_chord",
     "neuron_frequency_curve",
@@ -64,8 +68,10 @@ __all__ = [
     "run_convergence",
     "runs_table",
     "shown_accuracy",
+    "soft_remark",
     "sparsity_curves",
     "strip_chart",
+    "unpruned_remark",
     "write_attainment_bands",
     "write_convergence",
     "write_critical_difference",

@@ -176,7 +176,7 @@ def plot_sparsity(
     """Test accuracy over active share, one line a method, with a legend.
 
     Args:
-        curves: of each method.
+        curves: of each method; those of an experiment are `evoprune.experiments.load_sparsity(folder).curves(name)`.
         dense: mean and standard deviation of the head that is not pruned.
         protocol: named in the axis label where it is `paper`.
         emphasised: methods drawn in front.

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from evoprune._files import write_atomic
 from evoprune.report._detection import reversed_remark
-from evoprune.report._text import printable
+from evoprune.report._text import csv_cell, markdown, printable
 
 _MEASURES = {"accuracy": "accuracy, %", "calibration": "ECE, %", "ood": "OOD AUROC"}
 """Measures, as columns name them; all on the test part."""
@@ -108,7 +108,7 @@ def _markdown(summary: Mapping[str, Any]) -> str:
             ["evaluation", "votes", "active", "validation accuracy, %", "test accuracy, %"],
             [
                 [
-                    f"`{member['id']}`",
+                    markdown(str(member["id"])),
                     str(member["votes"]),
                     f"{member['active_neurons']:,} ({100 * member['active_share']:.1f} %)",
                     *(_number(member[f"{part}_accuracy"], "accuracy") for part in ("validation", "test")),
@@ -207,5 +207,5 @@ def _write_csv(path: Path, header: Sequence[str], lines: Sequence[Sequence[objec
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(lines)
+    writer.writerows([csv_cell(cell) for cell in line] for line in lines)
     write_atomic(path, text.getvalue())

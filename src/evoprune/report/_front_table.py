@@ -15,7 +15,7 @@ from rich.text import Text
 
 from evoprune._files import write_atomic
 from evoprune.report._detection import reversed_remark
-from evoprune.report._text import printable
+from evoprune.report._text import csv_cell, printable
 
 _SHARES = {"accuracy", "balanced_accuracy", "f1", "corruption", "active", "ood", "ood_aupr", "ood_fpr95", "calibration"}
 """Objectives in 0..1, shown in percent."""
@@ -118,7 +118,7 @@ def write_front(path: Path, summary: dict[str, Any]) -> None:
         figures = [member[part].get(name) for part, name in columns]
         writer.writerow(
             [
-                *(member[name] for name in (*extra, *plain)),
+                *(csv_cell(member[name]) for name in (*extra, *plain)),
                 *("" if figure is None else f"{figure:.10g}" for figure in figures),
                 member["seeds"],
             ]

@@ -70,7 +70,7 @@ def _caption(summary: dict[str, Any]) -> str:
         "strength, the spread of the value times the length of the outgoing weights.",
     ]
     if summary["members"] > 1:
-        lines.append(f"Objectives are means over the members with the neuron: {part}, in %.")
+        lines.append(f"Objectives are means over the members with the neuron: {part}; shares in percent.")
     faithful = summary.get("faithfulness")
     if faithful is not None:
         lines.append(f"\nHeatmaps: {summary['method']}. Area under deletion (low is good) and insertion (high):")

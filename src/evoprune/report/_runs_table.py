@@ -44,6 +44,11 @@ def runs_table(summaries: Sequence[dict[str, Any]], title: str, *, ascii_only: b
         table.add_section()
         table.add_row("mean", "", *(f"{m:.2f} {sign} {s:.2f}" for m, s in zip(mean, spread, strict=True)), style="bold")
     lines = [f"Mean {sign} standard deviation over {count} runs." if count > 1 else "One run."]
+    full = sum(summary["best"]["active_neurons"] == summary["dense"]["active_neurons"] for summary in summaries)
+    if full:
+        lines.append(
+            f"{full} of {count} chose the full head; `evoprune select RUN` with --knee or --where chooses again."
+        )
     if protocol == "paper":
         lines.append("Paper protocol: masks were selected on this test part; figures are optimistic.")
     return Group(

@@ -10,7 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from evoprune.report._detection import reversed_remark
+from evoprune.report._soft_remark import soft_remark
 from evoprune.report._text import printable
+from evoprune.report._unpruned import unpruned_remark
 
 _COUNTED = {"accuracy", "active", "parameters", "flops"}
 """Objectives whose values stand in rows of their own anyway."""
@@ -97,6 +99,8 @@ def _caption(summary: dict[str, Any], sign: str) -> str:
         lines.append("Accuracies: of one training, with a seed not used in the search.")
     else:
         lines.append(f"Accuracies: mean {sign} standard deviation over {seeds} seeds not used in the search.")
+    lines += unpruned_remark(summary)
+    lines += soft_remark(summary, sign)
     lines += _overfitting(summary.get("overfitting"), sign)
     if broken := summary.get("broken"):
         lines.append(f"{broken} unreadable image{' was' if broken == 1 else 's were'} left out.")

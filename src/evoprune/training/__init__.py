@@ -4,21 +4,25 @@ from evoprune.training._apply import head_logits, penultimate
 from evoprune.training._device import resolve_device
 from evoprune.training._population import TrainedCandidate, Trainer, train_population
 from evoprune.training._recipe import FAST, PAPER, RECIPES, EarlyStopping, Recipe, fastest_precision, get_recipe
+from evoprune.training._soft_targets import TEACHER_SEEDS, can_soften, soften
 from evoprune.training._training_set import TrainingSet
 
 __all__ = [
     "FAST",
     "PAPER",
     "RECIPES",
+    "TEACHER_SEEDS",
     "EarlyStopping",
     "Recipe",
     "TrainedCandidate",
     "Trainer",
     "TrainingSet",
+    "can_soften",
     "fastest_precision",
     "get_recipe",
     "head_logits",
     "penultimate",
     "resolve_device",
+    "soften",
     "train_population",
 ]

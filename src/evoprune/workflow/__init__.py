@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from evoprune.workflow._extras import extra_rows
     from evoprune.workflow._front import Front
     from evoprune.workflow._hears_result import HearsResult
-    from evoprune.workflow._kinds import EXPERIMENT, require_room
+    from evoprune.workflow._kinds import ENSEMBLE, EXPERIMENT, require_room
     from evoprune.workflow._load_run import Run, load_run
     from evoprune.workflow._merge import merge, read_merged
     from evoprune.workflow._plan import read_plan, write_plan
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from evoprune.workflow._study import UNLIMITED, Study, default_algorithm
 
 _HOMES = {
+    "ENSEMBLE": "_kinds",
     "ENSEMBLE_METHODS": "_ensemble_contest",
     "EXPERIMENT": "_kinds",
     "SIZES": "_select",
@@ -78,6 +79,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ENSEMBLE",
     "ENSEMBLE_METHODS",
     "EXPERIMENT",
     "SIZES",

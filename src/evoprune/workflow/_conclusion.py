@@ -14,13 +14,13 @@ from evoprune.errors import EvoPruneError
 from evoprune.features import Features
 from evoprune.model import Model, stored_model
 from evoprune.objectives import Objective
-from evoprune.problem import Problem
+from evoprune.problem import AT_A_TIME, Problem
 from evoprune.search import best_index, hypervolume, hypervolume_trace, non_dominated, ranking
 from evoprune.study import Evaluation, Store
 from evoprune.workflow._config import RunConfig
 from evoprune.workflow._kept import keep_facts, keep_predictions
 from evoprune.workflow._rejection import with_threshold
-from evoprune.workflow._result import Hypervolume, Overfitting, Result, Scores, Solution
+from evoprune.workflow._result import DENSE, DENSE_SOFT, Hypervolume, Overfitting, Result, Scores, Solution
 from evoprune.workflow._run_files import write_files
 from evoprune.workflow._run_folder import RunFolder
 from evoprune.workflow._scorer import Scorer, genome_digest, shifted
@@ -62,7 +62,10 @@ class Conclusion:
         failed = len(evaluations) - len(complete)
         logger.info("search: %d evaluations, %d of them failed, %.1f s", len(evaluations), failed, store.seconds())
         known = self._stored_scores(store)
-        dense, *front = self._measured(store, [self._dense(store, known), *self._front(complete)], known, on_report)
+        whole = self._dense(store, known)
+        controls = [replace(whole, id=DENSE_SOFT)] if self.scorer.soft else []
+        dense, *others = self._measured(store, [whole, *controls, *self._front(complete)], known, on_report)
+        soft, front = others[: len(controls)], others[len(controls) :]
         best, chosen_by = self._chosen(store, front)
         self._keep_model(best)
         result = Result(
@@ -71,6 +74,7 @@ class Conclusion:
             encoding=self.config.encoding,
             best=best,
             dense=dense,
+            dense_soft=soft[0] if soft else None,
             front=tuple(front),
             evaluations=len(evaluations),
             failed=failed,
@@ -105,10 +109,10 @@ class Conclusion:
     def _dense(self, store: Store, known: Mapping[int, Scores]) -> Solution:
         """The head that is not pruned, with its values in the search's terms."""
         genome = self.problem.encoding.dense_genome()
-        if 0 in known:
-            return Solution(0, genome, known[0].values, None, self._build)
+        if DENSE in known:
+            return Solution(DENSE, genome, known[DENSE].values, None, self._build)
         stored = store.values(genome)
-        return self._solution(0, genome, self.problem.evaluate(genome[None])[0] if stored is None else stored)
+        return self._solution(DENSE, genome, self.problem.evaluate(genome[None])[0] if stored is None else stored)
 
     def _solution(self, number: int, genome: BoolArray, values: FloatArray) -> Solution:
         by_name = dict(zip(self.config.objectives, map(float, values), strict=True))
@@ -139,13 +143,20 @@ class Conclusion:
         missing = [s for s in solutions if s.id not in known]
         if missing:
             logger.info("report: %d head(s) are retrained with %d seed(s)", len(missing), self.config.report_seeds)
-        total, batch = self.scorer.trainings(len(missing)), self.config.batch
+        total = self.scorer.trainings(len(missing))
+        # Workers are not started to find that nothing is left to do.
+        batch = self.config.batch or (self.problem.at_a_time if missing else AT_A_TIME)
         for start in range(0, len(missing), batch):
             chunk = missing[start : start + batch]
             scores = self.scorer.measure(chunk, shifted(on_report, self.scorer.trainings(start), total))
             known.update(zip((s.id for s in chunk), scores, strict=True))
             store.set_result(
-                "scores", {"seeds": self.config.report_seeds, "of": {str(i): asdict(s) for i, s in known.items()}}
+                "scores",
+                {
+                    "seeds": self.config.report_seeds,
+                    "targets": self.scorer.targets,
+                    "of": {str(i): asdict(s) for i, s in known.items()},
+                },
             )
         return [replace(s, scores=known[s.id]) for s in solutions]
 
@@ -153,7 +164,8 @@ class Conclusion:
         """Scores that an earlier session measured, by the number of the evaluation."""
         stored = store.result("scores")
         try:
-            if stored is None or stored["seeds"] != self.config.report_seeds:
+            asked = (self.config.report_seeds, self.scorer.targets)
+            if stored is None or (stored["seeds"], stored.get("targets", "labels")) != asked:
                 return {}
             return {int(number): Scores(**scores) for number, scores in stored["of"].items()}
         except (AttributeError, KeyError, TypeError, ValueError):
@@ -176,8 +188,9 @@ class Conclusion:
         if self.folder is None:
             return
         stored = stored_model(self.folder.model)
+        about = {"genome": genome_digest(best.genome), "targets": self.scorer.targets}
         # A model of an earlier version has no threshold.
-        if stored is None or stored.rejection is None or stored.about.get("genome") != genome_digest(best.genome):
+        if stored is None or stored.rejection is None or not about.items() <= stored.about.items():
             self._build(best.genome).save(self.folder.model)
 
     def _build(self, genome: BoolArray) -> Model:
@@ -200,7 +213,18 @@ class Conclusion:
             masks = drawn.argsort(axis=1, kind="stable") < size
             gaps = self.scorer.gaps(masks).tolist()
             store.set_result(name, gaps)
-        return Overfitting(best.scores.validation_accuracy - best.scores.test_accuracy, tuple(gaps))
+        return Overfitting(best.scores.validation_accuracy - self._accuracy_by_labels(store, best), tuple(gaps))
+
+    def _accuracy_by_labels(self, store: Store, best: Solution) -> float:
+        """Test accuracy of the chosen head trained by labels, as on the validation side and for the random masks."""
+        if best.scores is not None and not self.scorer.soft:
+            return best.scores.test_accuracy
+        name = f"test accuracy by labels/{best.id}/{self.config.report_seeds}"
+        accuracy = store.result(name)
+        if not isinstance(accuracy, float):
+            accuracy = self.scorer.test_accuracy_by_labels(best.genome)
+            store.set_result(name, accuracy)
+        return accuracy
 
     def _hypervolume(self, evaluations: list[Evaluation], dense: Solution, front: list[Solution]) -> Hypervolume | None:
         names, maximize = self.config.objectives, self.problem.maximize

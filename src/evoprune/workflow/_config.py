@@ -14,9 +14,9 @@ from evoprune._files import write_atomic
 from evoprune.errors import ConfigError
 from evoprune.search import SearchOptions
 from evoprune.training import FAST, Recipe
-from evoprune.workflow._toml import problems, read_toml
+from evoprune.workflow._toml import problems, read_toml, sealed_toml
 
-_NOT_IDENTITY = {"evaluations", "seconds", "batch", "report_seeds"}
+_NOT_IDENTITY = {"evaluations", "seconds", "batch", "report_seeds", "soft_targets"}
 """Settings that may change when a run is continued: they do not change any evaluation."""
 
 
@@ -46,13 +46,16 @@ class RunConfig(BaseModel):
         seed: of search and training, and of splits.
         split_seed: of splits, where it is not `seed`: several runs then share their splits.
         report_seeds: number of trainings behind each figure of the result table.
+        soft_targets: train the heads of the front, once they are found, by soft targets instead of labels (see
+            `evoprune.training.soften`); fitness is measured with labels in any case.
         evaluations: total number of evaluations.
         seconds: of searching, after which it ends with what it has; None for no limit. A search that ended so
             is kept as one of as many evaluations as it had, and can be repeated exactly.
-        batch: candidates trained and committed at a time.
+        asynchronous: ask for the next candidate whenever one is done, instead of waiting for all that were asked.
+        batch: candidates trained and committed at a time; None for as many as keep all workers busy, 10 or more.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     data: str
     kind: Literal["images", "features", "published", "arrays"] = "images"
@@ -76,9 +79,11 @@ class RunConfig(BaseModel):
     seed: int = Field(default=0, ge=0, le=100_000)
     split_seed: int | None = Field(default=None, ge=0, le=100_000)
     report_seeds: int = Field(default=5, ge=1, le=1000)
+    soft_targets: bool = False
     evaluations: int = Field(default=200, ge=1)
     seconds: float | None = Field(default=None, gt=0)
-    batch: int = Field(default=10, ge=1)
+    asynchronous: bool = False
+    batch: int | None = Field(default=None, ge=1)
 
     @field_validator("data", "backbone", "weights")
     @classmethod
@@ -101,6 +106,9 @@ class RunConfig(BaseModel):
     def identity(self) -> str:
         """SHA-256 of what decides the evaluations, hexadecimal."""
         relevant = self.model_dump(mode="json", exclude=_NOT_IDENTITY)
+        # Runs that were made before there was this setting keep their identity.
+        if not self.asynchronous:
+            del relevant["asynchronous"]
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
     def differences(self, other: RunConfig) -> list[str]:
@@ -113,8 +121,8 @@ class RunConfig(BaseModel):
         ]
 
     def write(self, path: Path) -> None:
-        """Write as TOML."""
-        write_atomic(path, self.to_toml())
+        """Write as TOML, with a checksum."""
+        write_atomic(path, sealed_toml(self.to_toml()))
 
 
 def make_config(**settings: Any) -> RunConfig:

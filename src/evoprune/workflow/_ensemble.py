@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evoprune._files import write_atomic
+from evoprune._files import sealed_json, withdraw, write_atomic
 from evoprune._types import BoolArray, FloatArray
 from evoprune.backbones import cost
 from evoprune.errors import BackboneError, ConfigError, StorageError
@@ -120,6 +119,7 @@ def make_ensemble(
         "windows": [_of_window(window, front) for window in windows],
         "cost": _cost(study, contenders),
     }
+    withdraw(output / ENSEMBLE)
     write_ensemble_tables(output, summary)
     _draw(output / "windows.png", study, windows, contenders, shown)
     model = _model(study, contest, selection, summary)
@@ -128,7 +128,7 @@ def make_ensemble(
     with_threshold(study.conclusion.scorer, model, voters).save(output / "model")
     # Last: by this an export finds the run, wherever the ensemble lies.
     kept = {name: value for name, value in summary.items() if name != "output"}
-    write_atomic(output / ENSEMBLE, json.dumps({**kept, "run": str(folder.resolve())}, indent=2) + "\n")
+    write_atomic(output / ENSEMBLE, sealed_json({**kept, "run": str(folder.resolve())}))
     return summary
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from evoprune._files import write_atomic
+from evoprune._files import read_sealed, sealed_json, write_atomic
+from evoprune._large import take
 from evoprune._types import FloatArray, IntArray
 from evoprune.errors import ConfigError, DataError, StorageError
 from evoprune.explanation import Target, neuron_frequency, neuron_strength, neuron_targets, top_neurons
@@ -120,7 +120,7 @@ def explain(
         "left_out": left_out,
         "files": [str(path) for path in (*files, *looked.files)],
     }
-    write_atomic(target / EXPLANATION, json.dumps(summary, indent=2) + "\n")
+    write_atomic(target / EXPLANATION, sealed_json(summary))
     return summary
 
 
@@ -131,7 +131,7 @@ def _remove_earlier(target: Path) -> None:
         StorageError: a file cannot be removed.
     """
     try:
-        earlier = json.loads((target / EXPLANATION).read_text(encoding="utf-8"))
+        earlier = read_sealed((target / EXPLANATION).read_text(encoding="utf-8"))
         names = [Path(file).name for file in earlier["files"]]
     except (OSError, ValueError, KeyError, TypeError):
         return
@@ -196,7 +196,7 @@ def _neurons(
     head = compact(model)
     targets = neuron_targets(study.encoding.name, head, genome, study.encoding.head.hidden)
     train = study.partition.report[0].train
-    return targets, neuron_strength(targets, head, study.features.X[train], genome.size), model
+    return targets, neuron_strength(targets, head, take(study.features.X, train), genome.size), model
 
 
 def _reasons(config: RunConfig, front: ExplainedFront, what: Explain) -> list[str]:

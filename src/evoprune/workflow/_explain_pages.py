@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from evoprune._large import take
 from evoprune._types import ByteArray, Float32Array, FloatArray, IntArray
 from evoprune.explanation import Target, most_activating
 from evoprune.features import Features
@@ -141,7 +142,7 @@ def write_concepts(
     rows: list[GridRow] = []
     table: list[list[object]] = []
     for neuron in neurons:
-        values = targets[neuron].values(features.X[train])
+        values = targets[neuron].values(take(features.X, train))
         pictures: list[ByteArray | None] = [None] * SHEET
         notes = [""] * SHEET
         for place, best in enumerate(most_activating(values, SHEET)):

@@ -12,7 +12,7 @@ import numpy as np
 
 from evoprune._files import write_atomic
 from evoprune._types import BoolArray, FloatArray, IntArray
-from evoprune.report import FrontData
+from evoprune.report import FrontData, csv_cell
 from evoprune.workflow._explained_front import ExplainedFront
 
 
@@ -32,7 +32,7 @@ def write_csv(path: Path, titles: Sequence[str], rows: Iterable[Sequence[object]
 def _cell(value: object) -> object:
     if isinstance(value, (float, np.floating)):
         return f"{value:.10g}" if np.isfinite(value) else ""
-    return "" if value is None else value
+    return "" if value is None else csv_cell(value)
 
 
 def write_neurons(path: Path, front: ExplainedFront, row: int, frequency: FloatArray, strength: FloatArray) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from evoprune._files import write_atomic
+from evoprune._files import write_together
+from evoprune._large import take
 from evoprune._types import Float32Array, IntArray
 from evoprune.backbones import cost
 from evoprune.data import Image
@@ -106,8 +107,7 @@ def export(
         "members": sum(votes for _, votes in source.voters),
         **report,
     }
-    write_atomic(output, contents)
-    write_atomic(Path(said["card"]), model_card(said, summary, study, ready))
+    write_together({output: contents, Path(said["card"]): model_card(said, summary, study, ready)})
     return said
 
 
@@ -156,7 +156,7 @@ def _checked(
     """
     rows = study.partition.report[0].evaluate
     labels = study.features.y[rows]
-    reference = model.head.logits(study.features.X[rows])
+    reference = model.head.logits(take(study.features.X, rows))
     found, rounded = [], []
     images = None if ready.options.head_only else _images(study)
     for start in range(0, len(rows), _BATCH):

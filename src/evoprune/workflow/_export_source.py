@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evoprune._files import read_sealed
 from evoprune._types import BoolArray, ByteArray, Float32Array
 from evoprune.errors import BackboneError, ConfigError, StorageError
 from evoprune.features import extract
@@ -93,7 +93,7 @@ def _named_run(model: Path) -> tuple[Path, ...]:
     """The folder of the run that an ensemble names, where it lies outside of it."""
     path = model.parent / ENSEMBLE
     try:
-        return (Path(json.loads(path.read_text(encoding="utf-8"))["run"]),)
+        return (Path(read_sealed(path.read_text(encoding="utf-8"))["run"]),)
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, KeyError, TypeError) as error:

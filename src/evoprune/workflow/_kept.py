@@ -64,21 +64,20 @@ def keep_predictions(store: Store, features: Features, scorer: Scorer, dense: Bo
     Raises:
         StorageError: the store cannot be written to.
     """
-    digest, seeds = genome_digest(evolved), scorer.config.report_seeds
+    about = {"genome": genome_digest(evolved), "seeds": scorer.config.report_seeds, "targets": scorer.targets}
     stored = store.result(PREDICTIONS)
-    if isinstance(stored, dict) and (stored.get("genome"), stored.get("seeds")) == (digest, seeds):
+    if isinstance(stored, dict) and about.items() <= stored.items():
         return
     rows = np.concatenate([fold.evaluate for fold in scorer.partition.report])
     names = features.row_names
     store.set_result(
         PREDICTIONS,
         {
-            "genome": digest,
-            "seeds": seeds,
+            **about,
             "rows": rows.tolist(),
             "names": None if names is None else [names[row] for row in rows],
             "labels": features.y[rows].tolist(),
-            "dense": scorer.predictions(dense).tolist(),
+            "dense": scorer.predictions(dense, dense=True).tolist(),
             "evolved": scorer.predictions(evolved).tolist(),
         },
     )

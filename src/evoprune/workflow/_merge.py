@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evoprune._files import write_atomic
+from evoprune._files import read_sealed, sealed_json, withdraw, write_atomic
 from evoprune._types import BoolArray, FloatArray
 from evoprune.errors import ConfigError, StorageError
 from evoprune.objectives import Objective, get_objectives
@@ -128,7 +127,7 @@ def read_merged(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
+        summary = read_sealed(path.read_text(encoding="utf-8"))
         _ = summary["front"][0]["test"], summary["objectives"], summary["protocol"], summary["runs"]
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise StorageError(f"{path} is damaged ({error!r}); make it again with `evoprune merge`") from error
@@ -254,6 +253,7 @@ def _write(
         chosen=None,
         everything=np.concatenate([run.values for run in runs]),
     )
+    withdraw(output / MERGED)
     write_front(output / "front.csv", summary)
     write_front_figures(figures, front)
     reference = summary["hypervolume"]["reference"]
@@ -279,4 +279,4 @@ def _write(
             protocol=summary["protocol"],
         )
     # Last: a folder with this file is complete.
-    write_atomic(output / MERGED, json.dumps(summary, indent=2) + "\n")
+    write_atomic(output / MERGED, sealed_json(summary))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from evoprune._files import write_atomic
+from evoprune._files import read_sealed, sealed_json, write_atomic
 from evoprune.errors import ConfigError, StorageError
 from evoprune.workflow._config import RunConfig, make_config
 from evoprune.workflow._kinds import RUNS, require_room
@@ -35,7 +34,7 @@ def write_plan(folder: Path, configs: Sequence[RunConfig]) -> None:
                 "give another --output folder, or the settings of those runs"
             )
     plan = {"seeds": [config.seed for config in configs], "settings": configs[0].model_dump(mode="json")}
-    write_atomic(folder / RUNS, json.dumps(plan, indent=2) + "\n")
+    write_atomic(folder / RUNS, sealed_json(plan))
 
 
 def read_plan(folder: Path) -> list[RunConfig] | None:
@@ -48,7 +47,7 @@ def read_plan(folder: Path) -> list[RunConfig] | None:
     if not path.is_file():
         return None
     try:
-        plan = json.loads(path.read_text(encoding="utf-8"))
+        plan = read_sealed(path.read_text(encoding="utf-8"))
         if not plan["seeds"]:
             raise ValueError("no seeds")
         return [make_config(**{**plan["settings"], "seed": seed}) for seed in plan["seeds"]]

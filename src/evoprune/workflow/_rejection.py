@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from evoprune._large import take
 from evoprune._types import BoolArray, Float32Array, FloatArray
 from evoprune.data import Fold, partition
 from evoprune.errors import ConfigError, DataError
@@ -85,9 +86,9 @@ def calibrate(
     rows = _rows(scorer)
     threshold = threshold_for(_validation_scores(scorer, model, voters, score, rows.folds), tpr)
     train, test = rows.final.train, rows.final.evaluate
-    fitted = fit_score(score, model.head, features.X[train], features.y[train])
+    fitted = fit_score(score, model.head, take(features.X, train), features.y[train])
     rejection = Rejection(score, threshold, tpr, fitted)
-    inside = rejection.scores(model.head, features.X[test])
+    inside = rejection.scores(model.head, take(features.X, test))
     measured = {"test_tpr": float(1 - rejection.unknown(inside).mean())}
     outside = _outside(features, config, rows.final)
     if outside is not None:
@@ -113,16 +114,18 @@ def _validation_scores(
 ) -> FloatArray:
     """Scores of every fold's validation images under heads that were trained on the fold's other images."""
     features, config, encoding = scorer.features, scorer.config, scorer.problem.encoding
-    data = TrainingSet(features.X, features.y, features.classes, folds)
-    trainer = Trainer(data, encoding.head, config.recipe, config.device)
     seed = config.seed * SEEDS_A_RUN + _CALIBRATION_SEED
-    trained = trainer.train([encoding.decode(genome) for genome, _ in voters], (seed,))
+    structures = [encoding.decode(genome) for genome, _ in voters]
     found = []
-    for number, fold in enumerate(folds):
-        heads = [c.heads[number][0] for c, (_, votes) in zip(trained, voters, strict=True) for _ in range(votes)]
+    for fold in folds:
+        data = TrainingSet(features.X, features.y, features.classes, (fold,))
+        # As the model's own heads are trained: soft targets make a head less sure.
+        data = scorer.softened(data) if scorer.soft else data
+        trained = Trainer(data, encoding.head, config.recipe, config.device).train(structures, (seed,))
+        heads = [c.heads[0][0] for c, (_, votes) in zip(trained, voters, strict=True) for _ in range(votes)]
         head = EnsembleHead(tuple(heads), model.head.vote) if isinstance(model.head, EnsembleHead) else heads[0]
-        fitted = fit_score(score, head, features.X[fold.train], features.y[fold.train])
-        found.append(ood_scores(score, head, features.X[fold.evaluate], fitted))
+        fitted = fit_score(score, head, take(features.X, fold.train), features.y[fold.train])
+        found.append(ood_scores(score, head, take(features.X, fold.evaluate), fitted))
     return np.concatenate(found)
 
 

@@ -81,12 +81,17 @@ class Scores:
         return finite
 
 
+DENSE, DENSE_SOFT = 0, -1
+"""Numbers of the heads that are not pruned: trained by labels, and by soft targets."""
+
+
 @dataclass(frozen=True)
 class Solution:
     """One genome of a study.
 
     Attributes:
-        id: of its evaluation, from 1; 0 for the dense head, which is no evaluation.
+        id: of its evaluation, from 1; `DENSE` for the dense head, which is no evaluation, and `DENSE_SOFT` for the
+            dense head trained by soft targets.
         genome: bits `[L]`.
         values: objective values by name, in their natural sign.
         scores: figures on data not used in the search, where they were measured.
@@ -175,7 +180,9 @@ class Result:
         data_digest: SHA-256 of features, labels and divisions, hexadecimal.
         folds_digest: SHA-256 of the rows that fitness is measured on, hexadecimal.
         chosen_by: how it was chosen, in words.
-        dense: the head that is not pruned.
+        dense: the head that is not pruned, trained by labels.
+        dense_soft: the same trained by soft targets, where the heads of the front are: what of their gain is the
+            targets' and not the search's. Else None.
         front: members of the non-dominated front, by the first objective from its best; with one
             objective, the best alone.
         hypervolume: of the front and how it grew, where there are several objectives.
@@ -205,6 +212,7 @@ class Result:
     chosen_by: str = ""
     hypervolume: Hypervolume | None = None
     overfitting: Overfitting | None = None
+    dense_soft: Solution | None = None
     broken: int = 0
     duplicates: int = 0
 
@@ -242,6 +250,7 @@ class Result:
             "overfitting": None if self.overfitting is None else self.overfitting.summary(),
             "hypervolume": None if self.hypervolume is None else _finite(self.hypervolume.summary()),
             "dense": _scores(self.dense),
+            "dense_soft": None if self.dense_soft is None else _scores(self.dense_soft),
             "best": _scores(self.best),
             "front": [_scores(member) for member in self.front],
         }

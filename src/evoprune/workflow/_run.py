@@ -13,7 +13,8 @@ from evoprune._version import __version__
 from evoprune.backbones import load_backbone
 from evoprune.data import ImageSet, load_images, parse_dataset_csv, partition
 from evoprune.errors import ConfigError, EvoPruneError
-from evoprune.features import Features, Progress, extract, from_feature_file
+from evoprune.executors import Executor, Here
+from evoprune.features import Compute, Features, Progress, extract, from_feature_file
 from evoprune.heads import Head, parse_encoding
 from evoprune.objectives import get_objectives, get_ood_score
 from evoprune.search import create
@@ -48,8 +49,13 @@ class Listeners:
     report: Callable[[int, int], None] | None = None
 
 
-def load_features(config: RunConfig, listeners: Listeners = Listeners()) -> Features:
+def load_features(config: RunConfig, listeners: Listeners = Listeners(), compute: Compute | None = None) -> Features:
     """The features that a configuration names: from a feature file, or extracted from images.
+
+    Args:
+        config: of the run.
+        listeners: who hears what.
+        compute: what puts images through the backbone; None for this process.
 
     Raises:
         ConfigError: the features were given from Python and cannot be loaded again; or folds that
@@ -86,6 +92,7 @@ def load_features(config: RunConfig, listeners: Listeners = Listeners()) -> Feat
         ood=config.ood,
         # Inner folds evaluate candidates on training rows too.
         corruptions="corruption" in config.objectives and ("all" if config.folds > 1 else True),
+        compute=compute,
     )
     logger.info(
         "features: %d image(s) went through backbone %s, the others were cached", heard.computed, config.backbone
@@ -99,12 +106,12 @@ class _Extraction:
     def __init__(self, listeners: Listeners) -> None:
         self.listeners = listeners
         self.computed = 0
-        self._done = 0
+        self._done: int | None = None
 
     def progress(self, done: int, total: int) -> None:
-        # Each extraction (of the data set, of others, of corrupted images) counts from its own start.
-        self.computed += done - self._done
-        self._done = 0 if done == total else done
+        # Each extraction (of the data set, of others, of corrupted images) first says where it starts.
+        self.computed += 0 if self._done is None else done - self._done
+        self._done = None if done == total else done
         if self.listeners.extraction is not None:
             self.listeners.extraction(done, total)
 
@@ -125,8 +132,19 @@ def load_image_set(config: RunConfig) -> ImageSet:
     return load_images(config.data, split=config.split, seed=config.data_seed)
 
 
-def execute(config: RunConfig, folder: RunFolder, listeners: Listeners = Listeners()) -> Result:
+def execute(
+    config: RunConfig,
+    folder: RunFolder,
+    listeners: Listeners = Listeners(),
+    executor: Executor = Here(),  # noqa: B008 - it has no state
+) -> Result:
     """Run a configuration in a folder, or continue the run that is there.
+
+    Args:
+        config: what to run.
+        folder: of the run.
+        listeners: who hears what.
+        executor: who measures candidates.
 
     Raises:
         StorageError: the folder is in use, damaged, or cannot be written to.
@@ -141,7 +159,7 @@ def execute(config: RunConfig, folder: RunFolder, listeners: Listeners = Listene
         folder.claim(config)
         with nullcontext() if known else _withdrawn_if_refused(folder), folder.logging():
             logger.info("evoprune %s, process %d: %s in %s", __version__, os.getpid(), config.data, folder.path)
-            study = Study.from_config(_logged_features(config, listeners), config, folder)
+            study = Study.from_config(_logged_features(config, listeners, executor.compute), config, folder, executor)
             if listeners.study is not None:
                 listeners.study(study)
             return study.run_locked(
@@ -175,7 +193,9 @@ def _check_names(config: RunConfig) -> None:
                 "move it out of there, or hold the class out with class:NAME"
             )
     resolve_device(config.device)
-    create(config.algorithm, length=1, maximize=maximize, seed=config.seed, options=config.search)
+    algorithm = create(config.algorithm, length=1, maximize=maximize, seed=config.seed, options=config.search)
+    if config.asynchronous:
+        algorithm.require_steady()
 
 
 @contextmanager
@@ -190,8 +210,8 @@ def _withdrawn_if_refused(folder: RunFolder) -> Iterator[None]:
         raise
 
 
-def _logged_features(config: RunConfig, listeners: Listeners) -> Features:
-    features = load_features(config, listeners)
+def _logged_features(config: RunConfig, listeners: Listeners, compute: Compute | None) -> Features:
+    features = load_features(config, listeners, compute)
     logger.info(
         "features: %s, %d rows, %d features, %d classes, %d unreadable image(s) left out, %d duplicate(s)",
         features.name,

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from evoprune.errors import ConfigError, EvoPruneError, StorageError
+from evoprune.report import printable
 from evoprune.study import verify
 from evoprune.workflow._kinds import RUN, described, require_room
 
@@ -114,15 +115,17 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise StorageError(f"{self.path} is a file, not a folder; give another --output folder")
-        owner = self.path / "owner.txt"
+        owner, who = self.path / "owner.txt", ""
         lock = FileLock(self.path / "run.lock")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout:
-            who = owner.read_text(encoding="utf-8").strip() if owner.is_file() else "another process"
+            # It may be half written, or gone by now.
+            with suppress(OSError):
+                who = owner.read_text(encoding="utf-8", errors="replace").strip()
             raise StorageError(
-                f"{self.path} is in use by {who}; wait for it, or give another --output folder"
+                f"{self.path} is in use by {who or 'another process'}; wait for it, or give another --output folder"
             ) from None
         except OSError as error:
             raise self._unwritable(error) from error
@@ -158,7 +161,7 @@ class RunFolder:
             raise StorageError(
                 f"{self.log} cannot be written: {error.strerror or error}; give another --output folder"
             ) from error
-        formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+        formatter = _Plain("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
         formatter.converter = time.gmtime
         handler.setFormatter(formatter)
         logger = logging.getLogger("evoprune")
@@ -177,6 +180,14 @@ class RunFolder:
             logger.setLevel(level)
             logger.removeHandler(handler)
             handler.close()
+
+
+class _Plain(logging.Formatter):
+    """Lines of which nothing acts on a terminal: names of files and classes come from elsewhere."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text."""
+        return "\n".join(map(printable, super().format(record).split("\n")))
 
 
 class _LogFile(logging.FileHandler):

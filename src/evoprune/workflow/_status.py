@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from evoprune.errors import StorageError
 from evoprune.study import Store
-from evoprune.workflow._result import Scores
 from evoprune.workflow._run_folder import RunFolder
+from evoprune.workflow._summary import is_whole
 from evoprune.workflow._toml import read_toml
 
 _SEED = re.compile(r"seed-\d+")
@@ -90,26 +90,11 @@ def read_status(folder: RunFolder) -> RunStatus:
     finally:
         store.close()
     # A result of fewer evaluations is that of the run before it was extended.
-    if summary is not None and (not _is_whole(summary) or summary["evaluations"] != done):
+    if summary is not None and (not is_whole(summary) or summary["evaluations"] != done):
         summary = None
     # The folder may have been moved since.
     named = None if summary is None else {**summary, "run": str(folder.path)}
     return RunStatus(folder, done, max(done, settings.evaluations), settings.protocol, named, *kind, date)
-
-
-def _is_whole(summary: Any) -> bool:
-    """Whether a stored result has the parts that `Result.summary` gives it; one that has not is made again."""
-    wanted = {"run", "protocol", "encoding", "evaluations", "failed", "seconds", "objectives", "dense", "best", "front"}
-    scores = {field.name for field in fields(Scores)}
-    return (
-        isinstance(summary, dict)
-        and wanted <= summary.keys()
-        and isinstance(summary["front"], list)
-        and all(
-            isinstance(member, dict) and scores <= member.keys()
-            for member in (summary["dense"], summary["best"], *summary["front"])
-        )
-    )
 
 
 def find_runs(root: Path) -> list[RunFolder]:

@@ -10,14 +10,15 @@ from pathlib import Path
 from evoprune._types import BoolArray
 from evoprune.data import Protocol, partition
 from evoprune.errors import ConfigError, StorageError
+from evoprune.executors import Executor, Here, make_executor
 from evoprune.features import Features
 from evoprune.guidance import Guidance, fitness_recipe, guidance_for
 from evoprune.heads import Head, default_head, parse_encoding
 from evoprune.model import Model
 from evoprune.objectives import get_objectives
-from evoprune.problem import Problem
+from evoprune.problem import AT_A_TIME, Problem
 from evoprune.search import Algorithm, Guide, SearchOptions, create
-from evoprune.study import Callback, Store, StudyKey, search
+from evoprune.study import Callback, Store, StudyKey, search, search_asynchronously
 from evoprune.training import Recipe, TrainingSet, get_recipe, resolve_device
 from evoprune.workflow._conclusion import Conclusion, data_digest
 from evoprune.workflow._config import RunConfig, make_config
@@ -33,6 +34,9 @@ logger = logging.getLogger(__name__)
 
 UNLIMITED = 1_000_000
 """Evaluations of a search that is limited in time alone."""
+
+_DERIVED = ("summary", "scores", "data", "predictions", "random masks/", "test accuracy by labels/", "guide/")
+"""What the names of results begin with that follow from evaluations, settings and features."""
 
 
 class Study(ShownInNotebooks):
@@ -55,7 +59,15 @@ class Study(ShownInNotebooks):
         seed: of splits, search and training; the same seed gives the same result.
         split_seed: of splits alone, so that studies with several seeds share them; by default `seed`.
         report_seeds: trainings behind each figure of the result.
-        batch: candidates trained and committed at a time.
+        soft_targets: train the heads of the front, once they are found, by what heads with everything on make of
+            the training rows; by default with the guided algorithm. See `evoprune.training.soften`.
+        asynchronous: ask for the next candidate whenever one is done, instead of waiting for all that were asked;
+            algorithms guided, genetic and random. With several workers what is found depends on their pace, so that
+            another run may find something else; its order is kept, and a continued run repeats it.
+        batch: candidates trained and committed at a time; by default 10, and more where there are many workers.
+        executor: who measures candidates: `here`, `ray`, the address of a Ray cluster, or what `make_executor`
+            gives. It changes no figure, and a run may be continued with another one.
+        workers: how many of them.
         output: run folder; None keeps everything in memory.
 
     Raises:
@@ -81,9 +93,15 @@ class Study(ShownInNotebooks):
         seed: int = 0,
         split_seed: int | None = None,
         report_seeds: int = 5,
-        batch: int = 10,
+        soft_targets: bool | None = None,
+        asynchronous: bool = False,
+        batch: int | None = None,
+        executor: str | Executor = "here",
+        workers: int | None = None,
         output: str | Path | None = None,
     ) -> None:
+        if not isinstance(executor, str) and workers is not None:
+            raise ConfigError("workers are a matter of the executor that is given; give them to make_executor")
         config = make_config(
             data=features.name,
             kind="arrays",
@@ -96,6 +114,7 @@ class Study(ShownInNotebooks):
             ood=tuple(ood.name for ood in features.ood),
             ood_score=ood_score,
             algorithm=algorithm or default_algorithm(objectives),
+            soft_targets=algorithm == "guided" and protocol == "nested" if soft_targets is None else soft_targets,
             search=search or SearchOptions(),
             protocol=protocol,
             folds=folds,
@@ -103,18 +122,27 @@ class Study(ShownInNotebooks):
             seed=seed,
             split_seed=split_seed,
             report_seeds=report_seeds,
+            asynchronous=asynchronous,
             batch=batch,
         )
-        self._set_up(features, config, None if output is None else RunFolder(output))
+        made = make_executor(executor, workers) if isinstance(executor, str) else executor
+        self._set_up(features, config, None if output is None else RunFolder(output), made)
 
     @classmethod
-    def from_config(cls, features: Features, config: RunConfig, folder: RunFolder | None = None) -> Study:
+    def from_config(
+        cls,
+        features: Features,
+        config: RunConfig,
+        folder: RunFolder | None = None,
+        executor: Executor = Here(),  # noqa: B008 - it has no state
+    ) -> Study:
         """A study with the settings of a configuration."""
         study = cls.__new__(cls)
-        study._set_up(features, config, folder)
+        study._set_up(features, config, folder, executor)
         return study
 
-    def _set_up(self, features: Features, config: RunConfig, folder: RunFolder | None) -> None:
+    def _set_up(self, features: Features, config: RunConfig, folder: RunFolder | None, executor: Executor) -> None:
+        self.executor = executor
         self.features = features
         self.config = config
         self.folder = folder
@@ -139,11 +167,14 @@ class Study(ShownInNotebooks):
             seed=config.seed * SEEDS_A_RUN,
             ood_score=config.ood_score,
             device=config.device,
+            workers=executor.workers,
         )
         scorer = Scorer(features, self.partition, self.problem, config)
         self.conclusion = Conclusion(features, config, self.problem, scorer, folder)
         # Made here so that settings that do not fit are refused before anything is computed.
-        self._new_algorithm()
+        algorithm = self._new_algorithm()
+        if config.asynchronous:
+            algorithm.require_steady()
 
     def run(
         self,
@@ -196,21 +227,41 @@ class Study(ShownInNotebooks):
                 self.config.evaluations,
                 self.partition.description,
             )
-            guidance = self._guidance(store)
-            search(
-                self._new_algorithm(guidance.guide),
-                guidance.evaluate,
-                store,
-                budget=self.config.evaluations,
-                batch=self.config.batch,
-                callbacks=tuple(callbacks),
-                should_stop=should_stop,
-                seconds=self.config.seconds,
-            )
-            self._keep_length(len(store))
-            return told(self.conclusion.draw(store, on_report), callbacks)
+            with self.executor.running(_bytes(self.features)):
+                self._search(store, tuple(callbacks), should_stop)
+                self._keep_length(len(store))
+                return told(self.conclusion.draw(store, on_report), callbacks)
         finally:
             store.close()
+
+    def _search(self, store: Store, callbacks: tuple[Callback, ...], should_stop: Callable[[], bool]) -> None:
+        guidance, config = self._guidance(store), self.config
+        algorithm = self._new_algorithm(guidance.guide)
+        if config.asynchronous:
+            correction = guidance.correction
+            search_asynchronously(
+                algorithm,
+                self.problem.stream(),
+                store,
+                budget=config.evaluations,
+                adjust=None if correction is None else lambda genomes, values: values + correction.of(genomes),
+                callbacks=callbacks,
+                should_stop=should_stop,
+                seconds=config.seconds,
+            )
+            return
+        # Workers are not started to find that nothing is left to do.
+        batch = config.batch or (self.problem.at_a_time if len(store) < config.evaluations else AT_A_TIME)
+        search(
+            algorithm,
+            guidance.evaluate,
+            store,
+            budget=config.evaluations,
+            batch=batch,
+            callbacks=callbacks,
+            should_stop=should_stop,
+            seconds=config.seconds,
+        )
 
     def _open_store(self) -> Store:
         parts = f"{self.config.identity()} {data_digest(self.features)}"
@@ -219,6 +270,7 @@ class Study(ShownInNotebooks):
             None if self.folder is None else self.folder.store,
             StudyKey(self.encoding.length, self.config.objectives, fingerprint),
             recipe=self.config.recipe.name,
+            derived=_DERIVED,
         )
 
     def _keep_length(self, evaluations: int) -> None:
@@ -286,3 +338,9 @@ class Study(ShownInNotebooks):
 def default_algorithm(objectives: Sequence[str]) -> str:
     """The published algorithm: the steady-state GA for one objective, NSGA-II for several."""
     return "genetic" if len(objectives) == 1 else "nsga2"
+
+
+def _bytes(features: Features) -> int:
+    """Size of all rows of a study, in bytes."""
+    corrupted = 0 if features.corrupted is None else features.corrupted.X.nbytes
+    return features.X.nbytes + sum(ood.X.nbytes for ood in features.ood) + corrupted

@@ -1,0 +1,88 @@
+"""What was found is trained by soft targets, the dense head by labels, and both are said."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import evoprune as ep
+from evoprune.model import stored_model
+from evoprune.objectives import accuracy_score
+from evoprune.report import result_table
+from evoprune.search import SearchOptions
+from evoprune.training import Trainer, TrainingSet, head_logits, soften
+from evoprune.workflow._scorer import SEEDS_A_RUN
+
+SMALL = SearchOptions(population=8)
+
+
+def study(features, quick, **settings):
+    common = {"head": ep.Head(8), "recipe": quick, "search": SMALL, "report_seeds": 2, "soft_targets": True}
+    return ep.Study(features, **{**common, **settings})
+
+
+def by_hand(features, whole, genome, *, soft):
+    """Test accuracy and first head of a genome, trained on the report's rows by the engine itself."""
+    fold = whole.partition.report[0]
+    head, recipe = whole.encoding.head, whole.config.recipe
+    data = TrainingSet(features.X, features.y, features.classes, (fold,))
+    if soft:
+        data = soften(data, head, recipe, whole.config.seed * SEEDS_A_RUN + 8_000)
+    seeds = whole.conclusion.scorer.training_seeds(whole.config.report_seeds)
+    (trained,) = Trainer(data, head, recipe).train([whole.encoding.decode(genome)], seeds)
+    labels = features.y[fold.evaluate]
+    return np.mean([accuracy_score(logits, labels) for logits in trained.logits[0]]), trained.heads[0][0]
+
+
+def test_each_figure_is_that_of_its_own_targets(features, quick):
+    whole = study(features, quick)
+    result = whole.run(16)
+    dense, evolved = result.dense.genome, result.best.genome
+    assert result.dense.scores.test_accuracy == pytest.approx(by_hand(features, whole, dense, soft=False)[0])
+    assert result.dense_soft.scores.test_accuracy == pytest.approx(by_hand(features, whole, dense, soft=True)[0])
+    accuracy, head = by_hand(features, whole, evolved, soft=True)
+    assert result.best.scores.test_accuracy == pytest.approx(accuracy)
+    assert np.array_equal(head_logits(result.best.build().head, features.X), head_logits(head, features.X))
+    by_labels = by_hand(features, whole, evolved, soft=False)[0]
+    assert result.overfitting.chosen == pytest.approx(result.best.scores.validation_accuracy - by_labels)
+
+
+def test_they_change_nothing_of_the_search(features, quick):
+    soft, hard = (study(features, quick, soft_targets=by).run(16) for by in (True, False))
+    for one, other in zip(soft.history, hard.history, strict=True):
+        assert np.array_equal(one.genome, other.genome)
+        assert np.array_equal(one.values, other.values)
+    assert hard.dense_soft is None
+    assert soft.best.scores.validation == hard.best.scores.validation
+    assert soft.dense.scores == hard.dense.scores
+
+
+def test_the_guided_search_has_them_by_default_and_others_do_not(features, quick):
+    assert ep.Study(features, recipe=quick, algorithm="guided").config.soft_targets
+    assert not ep.Study(features, recipe=quick).config.soft_targets
+    assert not ep.Study(features, recipe=quick, algorithm="guided", protocol="paper").config.soft_targets
+
+
+def test_the_table_says_what_the_dense_head_has_by_them(features, quick):
+    result = study(features, quick).run(16)
+    summary = json.loads(json.dumps(result.summary()))
+    console = Console(width=80, no_color=True)
+    with console.capture() as caught:
+        console.print(result_table(summary))
+    said = " ".join(caught.get().split())
+    assert f"by soft targets the dense one has {100 * summary['dense_soft']['test_accuracy']:.2f}" in said
+
+
+def test_a_finished_run_measured_the_other_way_is_measured_anew(features, quick, tmp_path):
+    first = study(features, quick, output=tmp_path / "run", soft_targets=False).run(16)
+    about = stored_model(tmp_path / "run" / "model").about
+    assert about["targets"] == "labels"
+    again = study(features, quick, output=tmp_path / "run").run(16)
+    fresh = study(features, quick, output=tmp_path / "other").run(16)
+    assert first.dense_soft is None
+    assert again.best.scores == fresh.best.scores
+    assert again.dense_soft.scores == fresh.dense_soft.scores
+    assert stored_model(tmp_path / "run" / "model").about["targets"] == "soft"
