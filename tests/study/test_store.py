@@ -7,8 +7,9 @@ import sqlite3
 import numpy as np
 import pytest
 
-from evoprune.errors import StorageError
+from evoprune.errors import DamagedStoreError, StorageError
 from evoprune.study import Store, StudyKey
+from evoprune.study import _schema as schema
 
 KEY = StudyKey(11, ("accuracy", "active"), "abc")
 
@@ -130,8 +131,65 @@ def test_a_foreign_database_and_a_newer_version_are_refused(tmp_path):
         Store(tmp_path / "other.sqlite", KEY)
     Store(tmp_path / "s.sqlite", KEY).close()
     connection = sqlite3.connect(tmp_path / "s.sqlite")
-    connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
+    schema._write_meta(connection, 99)
     connection.commit()
     connection.close()
-    with pytest.raises(StorageError, match="schema version 99, this program reads 1"):
+    with pytest.raises(StorageError, match="schema version 99, this program reads 2 and those before it"):
         Store(tmp_path / "s.sqlite", KEY)
+
+
+def test_the_last_evaluation_is_the_last_in_order_whatever_the_clock_said(tmp_path):
+    store = Store(tmp_path / "s.sqlite", KEY)
+    for number, finished in enumerate(("2026-05-01T00:00:00+00:00", "2016-05-01T00:00:00+00:00")):
+        asked = genomes(1, number)
+        store.start(asked)
+        store.finish(asked, np.ones((1, 2)), 1.0)
+        store._connection.execute("UPDATE evaluations SET finished = ? WHERE id = ?", (finished, number + 1))
+    assert store.last_finished().year == 2016
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE objective_values SET value = value + 1e-9 WHERE evaluation = 2 AND objective = 'active'",
+        "DELETE FROM objective_values WHERE evaluation = 2 AND objective = 'active'",
+        "UPDATE evaluations SET seconds = seconds + 1 WHERE id = 2",
+        "UPDATE evaluations SET state = 'failed' WHERE id = 2",
+        "UPDATE evaluations SET id = 7 WHERE id = 2",
+        "UPDATE meta SET value = 'abd' WHERE key = 'fingerprint'",
+        "UPDATE results SET value = '[1, 2.50]' WHERE name = 'kept'",
+        "UPDATE results SET name = 'keptt' WHERE name = 'kept'",
+    ],
+)
+def test_what_is_not_what_was_written_is_refused(tmp_path, statement):
+    store = Store(tmp_path / "s.sqlite", KEY)
+    asked = genomes(3)
+    store.start(asked)
+    store.finish(asked, np.random.default_rng(1).random((3, 2)), 1.0)
+    store.set_result("kept", [1, 2.5])
+    store.close()
+    connection = sqlite3.connect(tmp_path / "s.sqlite")
+    with connection:
+        connection.execute(statement)
+    connection.close()
+    for key in (KEY, None):
+        with pytest.raises(DamagedStoreError, match="is not what was written"):
+            Store(tmp_path / "s.sqlite", key, derived=("other",))
+
+
+def test_a_result_that_follows_from_others_is_taken_away_where_it_is_damaged(tmp_path, caplog):
+    store = Store(tmp_path / "s.sqlite", KEY)
+    store.set_result("derived/1", [1])
+    store.set_result("kept", [2])
+    store.close()
+    connection = sqlite3.connect(tmp_path / "s.sqlite")
+    with connection:
+        connection.execute("UPDATE results SET value = '[3]' WHERE name = 'derived/1'")
+    connection.close()
+    with pytest.raises(DamagedStoreError, match="which `evoprune resume` may mend"):
+        Store(tmp_path / "s.sqlite")
+    again = Store(tmp_path / "s.sqlite", KEY, derived=("derived/",))
+    assert (again.result("derived/1"), again.result("kept")) == (None, [2])
+    assert "the stored result 'derived/1' is not what was written, and is worked out again" in caplog.text
+    again.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from typing import Annotated
@@ -29,7 +30,7 @@ from evoprune.cli import (
 from evoprune.cli._completion import prepare_completion
 from evoprune.cli._console import SETTINGS, accept_any_text, fail
 from evoprune.cli._shared import DEBUG, QUIET, lend_shared_options
-from evoprune.errors import EvoPruneError
+from evoprune.errors import EvoPruneError, is_shortage
 
 app = typer.Typer(
     name="evoprune",
@@ -74,9 +75,29 @@ def main() -> None:
     accept_any_text()
     prepare_completion()
     try:
-        app(prog_name="evoprune")
-    except EvoPruneError as error:
+        try:
+            app(prog_name="evoprune")
+        finally:
+            sys.stdout.flush()
+    except (EvoPruneError, OSError, MemoryError, RuntimeError) as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
         if SETTINGS.debug:
             traceback.print_exc()
-        fail(str(error))
-        sys.exit(error.exit_status)
+        fail(sentence)
+        sys.exit(error.exit_status if isinstance(error, EvoPruneError) else EvoPruneError.exit_status)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What is said about an error that is the input's or the machine's; None for a defect of evoprune."""
+    if isinstance(error, EvoPruneError):
+        return str(error)
+    if is_shortage(error):
+        return "memory ran out; end what else uses it, or give fewer images or a head with fewer units"
+    if isinstance(error, OSError):
+        if error.filename is None:
+            # Standard output, which cannot take the rest either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return f"{error.filename or 'the output'} cannot be used: {error.strerror or error}; mend that and try again"
+    return None

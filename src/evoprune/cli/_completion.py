@@ -25,6 +25,7 @@ OBJECTIVES = (
     *("active", "parameters", "flops", "corruption", "ood", "ood_aupr", "ood_fpr95"),
 )
 TRACKERS = ("tensorboard", "mlflow")
+EXECUTORS = ("here", "ray", "auto", "ray://")
 EXPERIMENTS = (
     *("sparsity", "pruning", "convergence", "initial-density", "classes", "cka"),
     *("fronts", "extractors", "ensembles", "guided", "paper"),

@@ -12,17 +12,20 @@ from evoprune.cli._interrupt import Interrupt
 from evoprune.cli._report import expanded, write_report
 
 if TYPE_CHECKING:
+    from evoprune.executors import Executor
     from evoprune.features import Features
     from evoprune.study import Callback
     from evoprune.trackers import Tracker
     from evoprune.workflow import Result, RunConfig, Study
 
 
-def start(config: RunConfig, output: Path, trackers: Sequence[str] = (), *, as_json: bool) -> None:
+def start(
+    config: RunConfig, output: Path, trackers: Sequence[str] = (), executor: Executor | None = None, *, as_json: bool
+) -> None:
     """Run a configuration with progress, then print its result."""
     from evoprune.report import result_table
 
-    summary = conduct(config, output, output, trackers).summary()
+    summary = conduct(config, output, output, trackers, executor).summary()
     write_report([output], output)
     if as_json:
         print_json(summary)
@@ -32,7 +35,14 @@ def start(config: RunConfig, output: Path, trackers: Sequence[str] = (), *, as_j
             tell(f"Run folder: {output}")
 
 
-def start_several(configs: Sequence[RunConfig], output: Path, trackers: Sequence[str] = (), *, as_json: bool) -> None:
+def start_several(
+    configs: Sequence[RunConfig],
+    output: Path,
+    trackers: Sequence[str] = (),
+    executor: Executor | None = None,
+    *,
+    as_json: bool,
+) -> None:
     """Run configurations that differ in their seeds one after the other, then print what they give together."""
     from evoprune.report import front_table, runs_table
     from evoprune.workflow import RunFolder, merge, write_plan
@@ -42,7 +52,7 @@ def start_several(configs: Sequence[RunConfig], output: Path, trackers: Sequence
     for number, config in enumerate(configs, start=1):
         folders.append(output / f"seed-{config.seed}")
         say(f"run {number} of {len(configs)}, seed {config.seed}")
-        summaries.append(conduct(config, folders[-1], output, trackers).summary())
+        summaries.append(conduct(config, folders[-1], output, trackers, executor).summary())
         write_report([folders[-1]], folders[-1])
     merged = None
     if len(configs[0].objectives) > 1:
@@ -60,7 +70,13 @@ def start_several(configs: Sequence[RunConfig], output: Path, trackers: Sequence
         tell(f"Run folders: {output}")
 
 
-def conduct(config: RunConfig, folder: Path, resumable: Path, trackers: Sequence[str] = ()) -> Result:
+def conduct(
+    config: RunConfig,
+    folder: Path,
+    resumable: Path,
+    trackers: Sequence[str] = (),
+    executor: Executor | None = None,
+) -> Result:
     """Run a configuration with progress.
 
     Args:
@@ -68,13 +84,15 @@ def conduct(config: RunConfig, folder: Path, resumable: Path, trackers: Sequence
         folder: of the run.
         resumable: what `evoprune resume` is told to continue with.
         trackers: what else follows the search, as `--tracker` takes them.
+        executor: who measures candidates; None for this process.
     """
-    from evoprune.cli._progress import CountProgress, SearchProgress
+    from evoprune.cli._progress import CountProgress, ExtractionProgress, SearchProgress
+    from evoprune.executors import Here
     from evoprune.objectives import get_objectives
     from evoprune.study import Interrupted
     from evoprune.workflow import Listeners, RunFolder, execute
 
-    extraction, report = CountProgress("features", "image"), CountProgress("report", "training")
+    extraction, report = ExtractionProgress(), CountProgress("report", "training")
     search = SearchProgress(get_objectives(config.objectives)[0], config.seconds)
     resume_with = f"continue with: evoprune resume {shlex.quote(str(resumable))}"
     callbacks: list[Callback] = [search]
@@ -100,7 +118,7 @@ def conduct(config: RunConfig, folder: Path, resumable: Path, trackers: Sequence
 
         listeners = Listeners(extraction, warn, on_study, callbacks, interrupt.should_stop, on_report)
         try:
-            return execute(config, RunFolder(folder), listeners)
+            return execute(config, RunFolder(folder), listeners, executor or Here())
         except Interrupted as error:
             raise Interrupted(f"{error}; {resume_with}") from None
         except KeyboardInterrupt:

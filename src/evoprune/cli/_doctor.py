@@ -157,7 +157,7 @@ def _weights(found: Findings) -> None:
 
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     there = [name for name in _WEIGHTS if any(folder.glob(f"{name}-*.pth"))]
-    found.add("weights on disk", f"{', '.join(('tiny', *there))} ({folder})")
+    found.add("weights on disk", f"tiny (bundled); {', '.join(there) or 'no others'} in {folder}")
 
 
 def _cache(found: Findings) -> None:

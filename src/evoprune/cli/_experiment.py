@@ -12,6 +12,7 @@ import typer
 from evoprune.cli._completion import EXPERIMENTS, one_of
 from evoprune.cli._conduct import describe
 from evoprune.cli._console import OUT, SETTINGS, print_json, say, tell, warn
+from evoprune.cli._names import check_names
 from evoprune.cli._run import (
     PRECISION,
     RUNS,
@@ -72,10 +73,12 @@ def experiment(
       evoprune experiment sparsity flowers/ trees/ --backbone resnet50
       evoprune experiment sparsity --features embeddings.npz --methods nsga2,anova
     """
+    check_names(recipe=recipe, experiment=name)
+
     from rich.markdown import Markdown
     from rich.text import Text
 
-    from evoprune.cli._progress import CountProgress
+    from evoprune.cli._progress import CountProgress, ExtractionProgress
     from evoprune.experiments import Settings, get_experiment, run_experiment
     from evoprune.heads import default_head
     from evoprune.study import Interrupted
@@ -120,7 +123,7 @@ def experiment(
     chosen.tasks(configs, settings)
     folder = output or RUNS / name
     require_room(folder, EXPERIMENT)
-    extraction, tasks = CountProgress("features", "image"), CountProgress("experiment", "task")
+    extraction, tasks = ExtractionProgress(), CountProgress("experiment", "task")
     try:
         loaded = {}
         for label, config in configs.items():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evoprune.cli._console import OUT, print_json, say, tell, warn
+from evoprune.cli._images import image_files
 from evoprune.cli._report import refresh_report
 from evoprune.cli._run import AsJson
 from evoprune.errors import ConfigError
@@ -21,7 +22,10 @@ def explain(
     more: Annotated[list[Path] | None, typer.Argument(metavar="[IMAGE]...", help="As --images.")] = None,
     images: Annotated[
         list[Path] | None,
-        typer.Option(metavar="IMAGE...", help="Images to look at [default: a typical test image of each class]."),
+        typer.Option(
+            metavar="IMAGE...",
+            help="Images, or folders of them, to look at [default: a typical test image of each class].",
+        ),
     ] = None,
     neurons: Annotated[str, typer.Option(help="The most frequent ones: top10; or by number: 12,40.")] = "top10",
     member: Annotated[
@@ -45,9 +49,10 @@ def explain(
     Examples:
       evoprune explain runs/flowers
       evoprune explain runs/flowers --images a.jpg b.jpg --neurons top5
+      evoprune explain runs/flowers --images photos/ --neurons top3
       evoprune explain runs/seeds/merged --neurons 12,40
     """
-    from evoprune.cli._progress import CountProgress
+    from evoprune.cli._progress import CountProgress, ExtractionProgress
     from evoprune.report import neurons_table
     from evoprune.workflow import Explain, Listeners, explain
 
@@ -57,13 +62,14 @@ def explain(
         bars.append(CountProgress(name, "heatmap" if name == "heatmaps" else "image"))
         return bars[-1]
 
-    what = Explain(_neurons(neurons), (*(images or []), *(more or [])), member, _method(method), layer)
+    paths = tuple(path for given in (*(images or []), *(more or [])) for path in image_files(given))
+    what = Explain(_neurons(neurons), paths, member, _method(method), layer)
     try:
         summary = explain(
             folder,
             what,
             output=output,
-            listeners=Listeners(extraction=CountProgress("features", "image"), notify=warn),
+            listeners=Listeners(extraction=ExtractionProgress(), notify=warn),
             work=work,
         )
     finally:

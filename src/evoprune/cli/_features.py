@@ -25,7 +25,7 @@ def features(
 ) -> None:
     """Compute the features of images once, and cache them.
 
-    Runs on the same images and backbone then start at once.
+    Runs on the same images and backbone then start at once. If it is interrupted, the same command continues.
 
     \u0008
     Examples:
@@ -33,17 +33,26 @@ def features(
       evoprune features flowers/ --output flowers.npz
     """
     from evoprune.backbones import load_backbone
-    from evoprune.cli._progress import CountProgress
+    from evoprune.cli._progress import ExtractionProgress
     from evoprune.features import extract, write_feature_file
+    from evoprune.study import Interrupted
 
-    found = extract(
-        data,
-        load_backbone(absolute_backbone(backbone), weights),
-        skip_broken=skip_broken,
-        progress=CountProgress("features", "image"),
-        notify=warn,
-        seed=seed,
-    )
+    progress = ExtractionProgress()
+    try:
+        found = extract(
+            data,
+            load_backbone(absolute_backbone(backbone), weights),
+            skip_broken=skip_broken,
+            progress=progress,
+            notify=warn,
+            seed=seed,
+        )
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "interrupted; what is extracted is kept in the cache, and the same command continues"
+        ) from None
+    finally:
+        progress.stop()
     tell(describe(found))
     if output is not None:
         write_feature_file(output, found)

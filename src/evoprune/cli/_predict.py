@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from evoprune.cli._console import OUT, fail, print_json
+from evoprune.cli._images import image_files
 from evoprune.cli._run import AsJson
-from evoprune.errors import DataError, StorageError
+from evoprune.errors import StorageError
 
 if TYPE_CHECKING:
     from evoprune.backbones import Backbone
@@ -48,7 +48,7 @@ def predict(
     model = _model(source)
     # A model that takes no images says so before any is read.
     model.prepare(np.zeros((1, 1, 3), np.uint8))
-    paths = [path for given in images for path in _files(given)]
+    paths = [path for given in images for path in image_files(given)]
     progress = CountProgress("predict", "image")
     found = []
     try:
@@ -99,25 +99,6 @@ def _given_backbone(run: RunFolder) -> Backbone | None:
 
     settings = read_settings(run)
     return None if settings.weights is None else load_backbone(settings.backbone or "tiny", settings.weights)
-
-
-def _files(given: Path) -> Iterator[Path]:
-    """An image, or all images below a folder, sorted; hidden ones are left out."""
-    from evoprune.data import IMAGE_SUFFIXES
-
-    if not given.is_dir():
-        yield given
-        return
-    found = [
-        path
-        for path in sorted(given.rglob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(given).parts)
-    ]
-    if not found:
-        raise DataError(f"{given} holds no images; JPEG, PNG, WebP, BMP and TIFF files are read")
-    yield from found
 
 
 def _as_json(prediction: Prediction, class_names: tuple[str, ...]) -> dict[str, Any]:

@@ -108,6 +108,24 @@ class CountProgress:
         self._bar.stop()
 
 
+class ExtractionProgress(CountProgress):
+    """A bar over the images of each extraction, which first says where it starts."""
+
+    def __init__(self) -> None:
+        super().__init__("features", "image")
+        self._running = False
+
+    def __call__(self, done: int, total: int) -> None:
+        """`done` of `total` are done; those of an interrupted extraction before the first batch."""
+        if not self._running:
+            self._bar.start(done, total)
+            if done:
+                say(f"{self._description}: continues at {done:,} of {count(total, self._noun)}")
+        else:
+            super().__call__(done, total)
+        self._running = done < total
+
+
 class SearchProgress:
     """A bar over evaluations, or over time where that is the limit; a search callback.
 

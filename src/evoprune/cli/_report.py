@@ -100,4 +100,4 @@ def refresh_report(folder: Path) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(report)
+    app.command(short_help="Write a report of runs as one HTML page.")(report)

@@ -12,6 +12,7 @@ from evoprune.cli._completion import (
     ALGORITHMS,
     BACKBONES,
     ENCODINGS,
+    EXECUTORS,
     OBJECTIVES,
     OOD_SCORES,
     PRECISIONS,
@@ -22,9 +23,12 @@ from evoprune.cli._completion import (
     some_of,
 )
 from evoprune.cli._conduct import start, start_several
+from evoprune.cli._console import say
+from evoprune.cli._names import check_names
 from evoprune.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from evoprune.executors import Executor
     from evoprune.workflow import RunConfig
 
 RUNS = Path("runs")
@@ -42,6 +46,24 @@ Trackers = Annotated[
         autocompletion=one_of(TRACKERS),
     ),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="How many [default: one a machine with all its processors, or one a GPU]."),
+]
+ExecutorName = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        metavar="WHERE",
+        help="Who measures candidates: here; ray, started on this machine (or where RAY_ADDRESS says); auto, the Ray "
+        "cluster that this machine is part of; or the cluster at ray://HOST:PORT or HOST:PORT.",
+        autocompletion=one_of(EXECUTORS),
+    ),
+]
+GPUsPerWorker = Annotated[
+    float | None,
+    typer.Option("--gpus-per-worker", help="0.5 for two workers on one GPU [default: 1 with --device cuda]."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 
@@ -52,7 +74,9 @@ def run(
     ] = None,
     features: Annotated[
         Path | None,
-        typer.Option(help="Feature file (.npz) instead of images: X_train, y_train, X_test, y_test."),
+        typer.Option(
+            help="Feature file instead of images: .npz with X_train, y_train, X_test, y_test; .npy beside .labels.npy."
+        ),
     ] = None,
     backbone: Annotated[
         str | None,
@@ -149,7 +173,29 @@ def run(
         int | None, typer.Option(min=1, help="Searches, with seeds from --seed on and the same splits.")
     ] = None,
     report_seeds: Annotated[int, typer.Option(help="Trainings behind each figure of the result.")] = 5,
-    batch: Annotated[int, typer.Option(help="Candidates trained and committed at a time.")] = 10,
+    soft_targets: Annotated[
+        bool | None,
+        typer.Option(
+            "--soft-targets/--no-soft-targets",
+            help="Train what was found by what full heads make of the training images, in place of labels "
+            "[default: with the guided search].",
+        ),
+    ] = None,
+    asynchronous: Annotated[
+        bool,
+        typer.Option(
+            "--asynchronous",
+            help="Ask for the next candidate whenever one is done: keeps many workers busy; what is found then depends "
+            "on their pace. With algorithms guided, genetic, random.",
+        ),
+    ] = False,
+    batch: Annotated[
+        int | None,
+        typer.Option(help="Candidates trained and committed at a time [default: 10, more for many workers]."),
+    ] = None,
+    executor: ExecutorName = "here",
+    workers: Workers = None,
+    gpus_per_worker: GPUsPerWorker = None,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave unreadable images out.")] = False,
     tracker: Trackers = None,
     output: Output = None,
@@ -171,6 +217,14 @@ def run(
     if features is not None and (backbone is not None or weights is not None):
         raise ConfigError("a feature file needs no backbone; leave --backbone and --weights out")
     _require_sources(data, features, weights)
+    names = None if objectives is None else [name.strip() for name in objectives.split(",") if name.strip()]
+    check_names(
+        recipe=recipe,
+        backbones=() if backbone is None else (backbone,),
+        algorithm=algorithm,
+        objectives=names or (),
+        ood_score=ood_score,
+    )
     hidden = _head(encoding, head)
     limit = None if seconds is None else duration(seconds, "--time")
     settings: dict[str, Any] = {
@@ -188,7 +242,7 @@ def run(
     from evoprune.training import resolve_device
     from evoprune.workflow import UNLIMITED, default_algorithm, make_config
 
-    names = None if objectives is None else [name.strip() for name in objectives.split(",") if name.strip()]
+    made = _executor(executor, workers, gpus_per_worker, device)
     if algorithm is None:
         as_published = bool(settings) or "paper" in (protocol, recipe)
         algorithm = default_algorithm(names or ["accuracy"]) if as_published else "guided"
@@ -214,16 +268,18 @@ def run(
         held_out=held_out,
         seed=seed,
         report_seeds=report_seeds,
+        soft_targets=guided and protocol == "nested" if soft_targets is None else soft_targets,
         evaluations=(200 if limit is None else UNLIMITED) if evaluations is None else evaluations,
         seconds=limit,
+        asynchronous=asynchronous,
         batch=batch,
     )
     folder = output or RUNS / default_name(config)
     if runs is None:
-        start(config, folder, tracker or (), as_json=json)
+        start(config, folder, tracker or (), made, as_json=json)
     else:
         configs = [_of_seed(config, seed + number) for number in range(runs)]
-        start_several(configs, folder, tracker or (), as_json=json)
+        start_several(configs, folder, tracker or (), made, as_json=json)
 
 
 def resume(
@@ -234,6 +290,9 @@ def resume(
     skip_broken: Annotated[
         bool, typer.Option("--skip-broken", help="Leave unreadable images out; before the first evaluation only.")
     ] = False,
+    executor: ExecutorName = "here",
+    workers: Workers = None,
+    gpus_per_worker: GPUsPerWorker = None,
     tracker: Trackers = None,
     json: AsJson = False,
 ) -> None:
@@ -243,6 +302,7 @@ def resume(
     Examples:
       evoprune resume runs/flowers
       evoprune resume runs/flowers -n 400
+      evoprune resume runs/flowers --executor ray --workers 4
     """
     _check_trackers(tracker)
 
@@ -254,10 +314,11 @@ def resume(
     if skip_broken:
         changes["skip_broken"] = True
     configs = [make_config(**{**dict(config), **changes}) for config in configs] if changes else configs
+    made = _executor(executor, workers, gpus_per_worker, configs[0].device)
     if plan is None:
-        start(configs[0], folder, tracker or (), as_json=json)
+        start(configs[0], folder, tracker or (), made, as_json=json)
     else:
-        start_several(configs, folder, tracker or (), as_json=json)
+        start_several(configs, folder, tracker or (), made, as_json=json)
 
 
 def duration(text: str, option: str) -> float:
@@ -323,6 +384,19 @@ def _head(encoding: str, head: str | None) -> tuple[int, ...]:
     return hidden
 
 
+def _executor(name: str, workers: int | None, gpus_per_worker: float | None, device: str) -> Executor:
+    """Who measures candidates.
+
+    Raises:
+        ConfigError: the options do not go together.
+    """
+    from evoprune.executors import make_executor
+
+    if gpus_per_worker is not None and device == "cpu":
+        raise ConfigError("--gpus-per-worker has no effect where candidates are trained on the CPU; add --device cuda")
+    return make_executor(name, workers, gpus_per_worker, say)
+
+
 def _check_trackers(trackers: Sequence[str] | None) -> None:
     if trackers:
         from evoprune.trackers import check_tracker
@@ -334,8 +408,9 @@ def _check_trackers(trackers: Sequence[str] | None) -> None:
 def default_name(config: RunConfig) -> str:
     """Name of the run folder: that of the data."""
     path = Path(config.data)
-    # The root of a disk has no name.
-    return (path.stem if config.kind == "features" else path.name) or "run"
+    name = path.stem if config.kind == "features" else path.name
+    # `...npz` would be the folder above, and the root of a disk has no name.
+    return name if name.strip(".") else "run"
 
 
 def data_source(data: Path | None, features: Path | None, backbone: str | None, weights: Path | None) -> dict[str, Any]:

@@ -41,4 +41,4 @@ def watch(
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(watch)
+    app.command(short_help="Show a run in the browser while it searches.")(watch)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,7 +26,11 @@ class Algorithm(ABC):
     Attributes:
         length: L, the number of bits of a genome.
         maximize: the direction of each of the M objectives, True where larger is better.
+        steady: whether it may also be asked while genomes are being evaluated, by `ask_one` and
+            `tell_one`; one that works by generations may not.
     """
+
+    steady: ClassVar[bool] = False
 
     def __init__(self, length: int, maximize: tuple[bool, ...], seed: int) -> None:
         """Check what all algorithms share.
@@ -46,6 +52,7 @@ class Algorithm(ABC):
         self.length = length
         self.maximize = tuple(maximize)
         self._asked: BoolArray | None = None
+        self._queue: deque[BoolArray] = deque()
 
     def ask(self) -> BoolArray:
         """The genomes to evaluate next, `[P, L]` with P >= 1; P may differ between calls.
@@ -80,6 +87,41 @@ class Algorithm(ABC):
         values = checked_values(values, len(self._asked), self.maximize)
         asked, self._asked = self._asked, None
         self._learn(asked, values)
+
+    def ask_one(self) -> BoolArray:
+        """One genome `[L]` to evaluate next, while those asked before may still be evaluated.
+
+        What it is depends on the order of all calls of `ask_one` and `tell_one` so far, which is what a
+        replay has to repeat. It may be a known genome, or one that is being evaluated.
+
+        Raises:
+            ConfigError: the algorithm works by generations.
+        """
+        self.require_steady()
+        if not self._queue:
+            self._queue.extend(self._propose())
+        return self._queue.popleft()
+
+    def tell_one(self, genome: BoolArray, values: FloatArray) -> None:
+        """Learn the objective values `[M]` of a genome `[L]` that `ask_one` returned; NaN as for `tell`.
+
+        Raises:
+            ConfigError: the algorithm works by generations, or the shape is wrong.
+        """
+        self.require_steady()
+        self._learn(genome[None], checked_values(np.asarray(values)[None], 1, self.maximize))
+
+    def require_steady(self) -> None:
+        """Refuse to be asked while genomes are being evaluated, where that cannot be.
+
+        Raises:
+            ConfigError: the algorithm works by generations.
+        """
+        if not self.steady:
+            raise ConfigError(
+                f"{type(self).__name__} works by generations, each of which waits for all values of the last, and "
+                "cannot be asynchronous; leave --asynchronous out, or choose algorithm guided, genetic or random"
+            )
 
     @abstractmethod
     def _propose(self) -> BoolArray:

@@ -35,6 +35,8 @@ class GeneticAlgorithm(Algorithm):
     may be nothing else for ever: who looks up known genomes has to bound how many in a row.
     """
 
+    steady = True
+
     def __init__(
         self, length: int, maximize: tuple[bool, ...], seed: int = 0, options: SearchOptions = PUBLISHED
     ) -> None:

@@ -52,6 +52,8 @@ class GuidedSearch(Algorithm):
     2002). The turns do not depend on the budget, so that a run may be made longer.
     """
 
+    steady = True
+
     def __init__(
         self,
         length: int,

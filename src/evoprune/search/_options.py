@@ -25,7 +25,7 @@ class SearchOptions(BaseModel):
         recombination: let trained gates choose children out of their parents (`guided`).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     population: int = Field(default=30, ge=2)
     initial_density: tuple[float, float] = (0.0, 1.0)

@@ -16,6 +16,8 @@ class RandomSearch(Algorithm):
     `options.population` genomes.
     """
 
+    steady = True
+
     def __init__(
         self, length: int, maximize: tuple[bool, ...], seed: int = 0, options: SearchOptions = PUBLISHED
     ) -> None:

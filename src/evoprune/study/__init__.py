@@ -1,5 +1,6 @@
 """The study: the loop and the store of evaluations."""
 
+from evoprune.study._asynchronous import search_asynchronously
 from evoprune.study._loop import Callback, Evaluate, Interrupted, Progress, search
 from evoprune.study._sqlite import connect, damaged, faults, transaction, verify
 from evoprune.study._store import Evaluation, Store, StudyKey
@@ -16,6 +17,7 @@ __all__ = [
     "damaged",
     "faults",
     "search",
+    "search_asynchronously",
     "transaction",
     "verify",
 ]

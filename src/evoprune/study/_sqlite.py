@@ -48,6 +48,21 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let all that is read within be of one moment, whoever commits meanwhile.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("COMMIT")
+
+
+@contextmanager
 def faults(path: Path | None) -> Iterator[None]:
     """Turn what SQLite says about a file into a sentence.
 
@@ -75,6 +90,11 @@ def check(connection: sqlite3.Connection, path: Path | None) -> None:
     Raises:
         DamagedStoreError: the file is damaged.
     """
+    # They compute when they are read, without an end if somebody wants that; no version has written any.
+    query = "SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%' LIMIT 1"
+    strange = connection.execute(query).fetchone()
+    if strange is not None:
+        raise damaged(path, f"{strange[0]!r} in it is no table of rows")
     (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
         raise damaged(path, " ".join(str(verdict).split()))

@@ -1,20 +1,23 @@
 """The run's SQLite file: every evaluation, committed before the algorithm hears of it.
 
-Schema (version 1), readable with any SQLite tool:
+Schema (version 2; `_schema` has those before), readable with any SQLite tool:
 
 - `meta(key, value)`: `schema_version`, `evoprune_version`, `fingerprint` of configuration and
-  features, `length` (bits of a genome), `objectives` (names, JSON).
-- `evaluations(id, genome, active, state, seconds, recipe, error, finished)`: one row a
+  features, `length` (bits of a genome), `objectives` (names, JSON), `checksum` of all these.
+- `evaluations(id, genome, active, state, seconds, recipe, error, finished, checksum)`: one row a
   distinct genome, `id` in the order of asking from 1. `genome` holds the bits packed eight
   to a byte, first bit highest (`numpy.packbits`); `active` is the number of 1-bits; `state`
-  is `running`, `complete` or `failed`; `seconds` is its share of its batch's time.
+  is `running`, `complete` or `failed`; `seconds` is its share of its batch's time; `checksum`
+  covers its row and its values.
 - `objective_values(evaluation, objective, value)`: natural sign; none for failed ones.
-- `results(name, value)`: JSON, written after the search.
+- `results(name, value, checksum)`: JSON, written after the search.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,33 +25,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from evoprune._files import parse_json
 from evoprune._types import BoolArray, FloatArray
 from evoprune._version import __version__
 from evoprune.errors import StorageError
-from evoprune.study._sqlite import check, connect, damaged, faults, transaction
+from evoprune.study import _schema as schema
+from evoprune.study._sqlite import check, connect, damaged, faults, snapshot, transaction
 
-SCHEMA_VERSION = 1
-
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE evaluations (
-    id INTEGER PRIMARY KEY,
-    genome BLOB NOT NULL UNIQUE,
-    active INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('running', 'complete', 'failed')),
-    seconds REAL,
-    recipe TEXT NOT NULL,
-    error TEXT,
-    finished TEXT
-);
-CREATE TABLE objective_values (
-    evaluation INTEGER NOT NULL REFERENCES evaluations (id) ON DELETE CASCADE,
-    objective TEXT NOT NULL,
-    value REAL NOT NULL,
-    PRIMARY KEY (evaluation, objective)
-) WITHOUT ROWID;
-CREATE TABLE results (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
+logger = logging.getLogger(__name__)
 
 State = Literal["running", "complete", "failed"]
 
@@ -97,12 +81,17 @@ class Store:
         key: what the store belongs to; the file is made if it is not there. None opens
             an existing file to read, whoever is writing to it.
         recipe: name of the recipe, recorded with each evaluation.
+        derived: what the names of results that can be worked out again begin with. Where such a one
+            is damaged it is taken away, which is logged; with a key only.
 
     Raises:
-        StorageError: the file is missing, damaged, of a newer version, or of another key.
+        DamagedStoreError: what is in the file is not what was written.
+        StorageError: the file is missing, of a newer version, or of another key.
     """
 
-    def __init__(self, path: Path | None, key: StudyKey | None = None, *, recipe: str = "") -> None:
+    def __init__(
+        self, path: Path | None, key: StudyKey | None = None, *, recipe: str = "", derived: Sequence[str] = ()
+    ) -> None:
         self.path = path
         self.recipe = recipe
         self._known: dict[bytes, FloatArray] = {}
@@ -113,6 +102,7 @@ class Store:
             try:
                 check(self._connection, path)
                 self.key = self._open(key)
+                self._check_rows(tuple(derived), may_mend=key is not None)
                 if key is not None:
                     # Evaluations that were under way when the process ended are evaluated again.
                     self._connection.execute("DELETE FROM evaluations WHERE state = 'running'")
@@ -162,15 +152,17 @@ class Store:
                         "INSERT INTO objective_values VALUES (?, ?, ?)",
                         [(len(self) + i, o, float(v)) for o, v in zip(self.key.objectives, row, strict=True)],
                     )
+                schema.seal_evaluation(self._connection, len(self) + i)
         for genome, row in zip(genomes, values, strict=True):
             known = row.copy() if np.isfinite(row).all() else np.full(len(self.key.objectives), np.nan)
             self._known[genome.tobytes()] = known
 
     def evaluations(self) -> list[Evaluation]:
         """All finished evaluations, in the order of asking."""
-        with faults(self.path):
+        with faults(self.path), snapshot(self._connection):
             by_id: dict[int, dict[str, float]] = {}
-            for evaluation, objective, value in self._connection.execute("SELECT * FROM objective_values"):
+            query = "SELECT evaluation, objective, value FROM objective_values"
+            for evaluation, objective, value in self._connection.execute(query):
                 by_id.setdefault(evaluation, {})[objective] = value
             rows = self._connection.execute(
                 "SELECT id, genome, state, seconds, error FROM evaluations WHERE state != 'running' ORDER BY id"
@@ -198,10 +190,12 @@ class Store:
 
     def last_finished(self) -> datetime | None:
         """When the last evaluation was committed, UTC; None before the first."""
+        # By its number: a clock may have been set back.
+        query = "SELECT finished FROM evaluations WHERE finished IS NOT NULL ORDER BY id DESC LIMIT 1"
         with faults(self.path):
-            (last,) = self._connection.execute("SELECT MAX(finished) FROM evaluations").fetchone()
+            row = self._connection.execute(query).fetchone()
         try:
-            return None if last is None else datetime.fromisoformat(last)
+            return None if row is None else datetime.fromisoformat(row[0])
         except (TypeError, ValueError) as error:
             raise damaged(self.path, f"the time of an evaluation cannot be read: {error}") from error
 
@@ -210,14 +204,15 @@ class Store:
         with faults(self.path):
             row = self._connection.execute("SELECT value FROM results WHERE name = ?", (name,)).fetchone()
         try:
-            return None if row is None else json.loads(row[0])
+            return None if row is None else parse_json(row[0])
         except (TypeError, ValueError) as error:
             raise damaged(self.path, f"its result {name!r} cannot be read: {error}") from error
 
     def set_result(self, name: str, value: Any) -> None:
         """Store a result (a JSON value), replacing an earlier one of that name."""
+        row = (name, json.dumps(value))
         with faults(self.path), transaction(self._connection):
-            self._connection.execute("INSERT OR REPLACE INTO results VALUES (?, ?)", (name, json.dumps(value)))
+            self._connection.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?)", (*row, schema.seal_of(*row)))
 
     def close(self) -> None:
         """Close the file."""
@@ -239,14 +234,15 @@ class Store:
             return key
         if "meta" not in tables:
             raise StorageError(f"{self.path} is not a study of evoprune; name the folder of a run")
+        wrong = schema.check_meta(self._connection)
+        if wrong is not None:
+            raise damaged(self.path, wrong)
+        version = schema.version_of(self._connection)
+        if version != str(schema.SCHEMA_VERSION):
+            self._update(version, in_place=key is not None)
         meta = dict(self._connection.execute("SELECT key, value FROM meta").fetchall())
-        if meta.get("schema_version") != str(SCHEMA_VERSION):
-            raise StorageError(
-                f"{self.path} has schema version {meta.get('schema_version')}, this program reads {SCHEMA_VERSION}; "
-                "install the version of evoprune that wrote it"
-            )
         try:
-            stored = StudyKey(int(meta["length"]), tuple(json.loads(meta["objectives"])), meta["fingerprint"])
+            stored = StudyKey(int(meta["length"]), tuple(parse_json(meta["objectives"])), meta["fingerprint"])
         except (KeyError, TypeError, ValueError) as error:
             raise damaged(self.path, f"its table `meta` cannot be read: {error!r}") from error
         if key is not None and key != stored:
@@ -256,17 +252,46 @@ class Store:
             )
         return stored
 
-    def _create(self, key: StudyKey) -> None:
-        with transaction(self._connection):
-            for statement in _SCHEMA.strip().split(";\n"):
-                self._connection.execute(statement)
-            self._connection.executemany(
-                "INSERT INTO meta VALUES (?, ?)",
-                [
-                    ("schema_version", str(SCHEMA_VERSION)),
-                    ("evoprune_version", __version__),
-                    ("fingerprint", key.fingerprint),
-                    ("length", str(key.length)),
-                    ("objectives", json.dumps(key.objectives)),
-                ],
+    def _update(self, version: str | None, *, in_place: bool) -> None:
+        """Bring a file of an earlier version to this one; what is only read is copied into memory for that."""
+        if not schema.is_earlier(version):
+            raise StorageError(
+                f"{self.path} has schema version {version}, this program reads {schema.SCHEMA_VERSION} and those "
+                "before it; install the version of evoprune that wrote it"
             )
+        if not in_place:
+            copy = connect(None)
+            self._connection.backup(copy)
+            self._connection.close()
+            self._connection = copy
+        schema.migrate(self._connection)
+        if in_place:
+            logger.info("%s: brought from schema version %s to %d", self.path, version, schema.SCHEMA_VERSION)
+
+    def _check_rows(self, derived: tuple[str, ...], *, may_mend: bool) -> None:
+        """Find rows that are not what was written.
+
+        Raises:
+            DamagedStoreError: there are some that cannot be worked out again.
+        """
+        wrong = schema.check_evaluations(self._connection)
+        if wrong is not None:
+            raise damaged(self.path, wrong)
+        for name in schema.damaged_results(self._connection):
+            if not may_mend:
+                raise damaged(
+                    self.path, f"its result {name!r} is not what was written, which `evoprune resume` may mend"
+                )
+            if not str(name).startswith(derived):
+                raise damaged(self.path, f"its result {name!r} is not what was written")
+            logger.warning("the stored result %r is not what was written, and is worked out again", name)
+            self._connection.execute("DELETE FROM results WHERE name = ?", (name,))
+
+    def _create(self, key: StudyKey) -> None:
+        facts = {
+            "evoprune_version": __version__,
+            "fingerprint": key.fingerprint,
+            "length": str(key.length),
+            "objectives": json.dumps(key.objectives),
+        }
+        schema.create(self._connection, facts)
