@@ -92,7 +92,7 @@ def test_progress_is_told_of_each_extraction_in_turn(image_set, counting):
         batch_size=16,
         progress=lambda done, total: calls.append((done, total)),
     )
-    assert calls == [(16, 20), (20, 20), (16, 40), (32, 40), (40, 40)]
+    assert calls == [(0, 20), (16, 20), (20, 20), (0, 40), (16, 40), (32, 40), (40, 40)]
 
 
 @pytest.mark.parametrize("later", [False, True])

@@ -69,14 +69,6 @@ def test_duplicates_are_computed_once_counted_and_said(image_set, counting):
     assert extract(doubled, counting(), notify=said.append).digest == features.digest
 
 
-def test_an_interrupted_extraction_leaves_nothing_half_written(image_set, counting, cache):
-    with pytest.raises(KeyboardInterrupt):
-        extract(image_set, counting(broken_after=8), batch_size=4)
-    assert not [path for path in cache.rglob("*") if path.is_file()]
-    extract(image_set, backbone := counting())
-    assert backbone.extracted == 20
-
-
 def test_infinite_features_name_the_image(image_set, counting):
     class Overflowing(type(counting())):
         def extract(self, batch):

@@ -29,6 +29,10 @@ def features_of(count, width=3, seed=0):
     return np.random.default_rng(seed).normal(size=(count, width)).astype(np.float32)
 
 
+def keep(store, digests, features, backbone="net", fingerprint=FINGERPRINT):
+    return store.store(backbone, fingerprint, digests, dict(zip(digests, features, strict=True)))
+
+
 @pytest.fixture
 def said():
     return []
@@ -41,7 +45,7 @@ def store(said):
 
 @pytest.fixture
 def entry(store):
-    store.store("net", FINGERPRINT, digests_of(5), features_of(5))
+    keep(store, digests_of(5), features_of(5))
     (path,) = [item.path for item in list_entries()]
     return path
 
@@ -69,13 +73,13 @@ def test_other_images_and_other_backbones_are_not_found(store, entry, said):
     assert store.load(FINGERPRINT, digests_of(4)) is None
     assert store.load(FINGERPRINT, digests_of(6)) is None
     assert store.load("e" * 64, digests_of(5)) is None
-    assert store.collect("e" * 64, digests_of(5)) == {}
+    assert store.collect("e" * 64, digests_of(5)).rows == {}
     assert not said
 
 
 def test_rows_of_other_entries_are_found(store, entry):
-    store.store("net", FINGERPRINT, digests_of(5, start=4), features_of(5, seed=1))
-    found = store.collect(FINGERPRINT, digests_of(12))
+    keep(store, digests_of(5, start=4), features_of(5, seed=1))
+    found = store.collect(FINGERPRINT, digests_of(12)).rows
     assert sorted(found) == digests_of(9)
     np.testing.assert_array_equal(found[digests_of(12)[1]], features_of(5)[1])
     np.testing.assert_array_equal(found[digests_of(12)[8]], features_of(5, seed=1)[4])
@@ -90,7 +94,7 @@ def test_an_entry_is_a_safetensors_file(entry):
 def _unusable(path, store, said):
     """Whether the cache finds nothing, and says so exactly once for this file."""
     nothing = store.load(FINGERPRINT, digests_of(5)) is None
-    nothing &= store.collect(FINGERPRINT, digests_of(5)) == {}
+    nothing &= store.collect(FINGERPRINT, digests_of(5)).rows == {}
     return nothing and len(said) == 1 and str(path) in said[0] and "computed again" in said[0]
 
 
@@ -125,7 +129,7 @@ def test_any_other_contents_are_damage_not_an_error(store, entry, contents):
 
 
 def test_an_entry_under_another_name_is_not_believed(store, entry, said):
-    store.store("net", FINGERPRINT, digests_of(5, start=5), features_of(5, seed=1))
+    keep(store, digests_of(5, start=5), features_of(5, seed=1))
     (other,) = [item.path for item in list_entries() if item.path != entry]
     entry.write_bytes(other.read_bytes())
     assert store.load(FINGERPRINT, digests_of(5)) is None
@@ -206,7 +210,7 @@ def test_a_full_disk_is_one_warning_and_leaves_nothing(monkeypatch, store, said,
         return real(self, mode, *args, **options)
 
     monkeypatch.setattr(Path, "open", full)
-    store.store("net", FINGERPRINT, digests_of(5), features_of(5))
+    keep(store, digests_of(5), features_of(5))
     assert len(said) == 1 and "No space left on device" in said[0]
     assert not [path for path in cache.rglob("*") if path.is_file()]
 
@@ -219,7 +223,8 @@ features = np.random.default_rng(0).normal(size=(200, 64)).astype(np.float32)
 digests = [f"{row:064x}" for row in range(200)]
 for _ in range(30):
     store = FeatureCache(sys.exit)
-    store.store("net", "f" * 64, digests, features)
+    stored = store.store("net", "f" * 64, digests, dict(zip(digests, features)))
+    assert np.array_equal(stored, features)
     loaded = store.load("f" * 64, digests)
     assert loaded is not None and np.array_equal(loaded, features)
 """
@@ -241,8 +246,8 @@ def test_entries_are_described(store, entry):
 
 
 def test_clear_removes_one_backbones_entries_or_all_and_nothing_else(store, entry, cache):
-    store.store("other", "e" * 64, digests_of(2), features_of(2))
-    leftover = entry.parent / ".0123.tmp"
+    keep(store, digests_of(2), features_of(2), "other", "e" * 64)
+    leftover = entry.parent / ".evoprune-0123.tmp"
     leftover.touch()
     foreign = [cache / "mine" / f"{'a' * 64}.safetensors", entry.parent / "notes.txt", cache / "notes.txt"]
     for path in foreign:

@@ -95,7 +95,7 @@ def test_one_set_does_not_move_the_halves_of_another(matrices):
 def test_progress_is_told_of_each_extraction_in_turn(folder, others, counting):
     calls = []
     extract(folder, counting(), ood=[others], batch_size=4, progress=lambda done, total: calls.append((done, total)))
-    assert calls == [(4, 12), (8, 12), (12, 12), (4, 11), (8, 11), (11, 11)]
+    assert calls == [(0, 12), (4, 12), (8, 12), (12, 12), (0, 11), (4, 11), (8, 11), (11, 11)]
 
 
 def test_the_same_sets_come_from_arrays_and_files(matrices, tmp_path):

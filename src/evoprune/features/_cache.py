@@ -1,23 +1,27 @@
-"""The feature cache: features by the contents of the images and the fingerprint of the backbone."""
+"""The feature cache: features by the contents of the images and the fingerprint of the backbone.
+
+A set of images has one file. While they are extracted there are shards: files of some of the images,
+which the next extraction finds if this one does not come to its end.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal, TypeVar
 
-import platformdirs
+import numpy as np
 
+from evoprune import _large
+from evoprune._files import TEMPORARY
 from evoprune._types import Float32Array
 from evoprune.errors import StorageError
 from evoprune.features._cache_file import (
-    TEMPORARY_SUFFIX,
     DamagedEntryError,
     Entry,
     read_digests,
@@ -27,16 +31,17 @@ from evoprune.features._cache_file import (
 )
 
 _ENTRY_SUFFIX = ".safetensors"
+_SHARD_SUFFIX = ".shard.safetensors"
 _FOLDER_LETTERS = 32
+_ROWS = 1024
+"""Rows that are written at a time."""
 
 _T = TypeVar("_T")
 
 
 def cache_folder() -> Path:
     """Where features are cached: `EVOPRUNE_CACHE` if set, else the user's cache directory."""
-    moved = os.environ.get("EVOPRUNE_CACHE")
-    root = Path(moved).expanduser() if moved else Path(platformdirs.user_cache_dir("evoprune"))
-    return root / "features"
+    return _large.cache_root() / "features"
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,19 @@ class CacheEntry:
     state: Literal["ok", "damaged", "unchecked"]
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the cache knows of some images.
+
+    Attributes:
+        rows: features `[D]` by digest, mapped from files.
+        sharded: how many of them an extraction left that did not come to its end.
+    """
+
+    rows: dict[str, Float32Array]
+    sharded: int
+
+
 class FeatureCache:
     """Looks up and stores features; never fails, but says what it could not do, once for each file or folder.
 
@@ -86,7 +104,7 @@ class FeatureCache:
 
         Args:
             fingerprint: of the backbone.
-            digests: SHA-256 of each image, hexadecimal `[n]`, distinct.
+            digests: SHA-256 of each image, hexadecimal `[n]`; those of equal images repeat.
 
         Returns:
             Features `[n, D]` in the order of `digests`, read-only and mapped from the file where
@@ -98,20 +116,21 @@ class FeatureCache:
             return None
         if entry.digests == tuple(digests):
             return entry.features
-        rows = {digest: row for row, digest in enumerate(entry.digests)}
-        return entry.features[[rows[digest] for digest in digests]]
+        row_of = {digest: row for row, digest in enumerate(entry.digests)}
+        rows = np.array([row_of[digest] for digest in digests], dtype=np.int64)
+        features: Float32Array = _large.take(entry.features, rows)
+        features.flags.writeable = False
+        return features
 
-    def collect(self, fingerprint: str, digests: Iterable[str]) -> dict[str, Float32Array]:
-        """What other entries of the same backbone know about these images.
+    def collect(self, fingerprint: str, digests: Iterable[str]) -> Known:
+        """What other entries of the same backbone, and shards, know about these images.
 
         Args:
             fingerprint: of the backbone.
             digests: SHA-256 of each image, hexadecimal.
-
-        Returns:
-            Features `[D]` by digest, for those images that are known.
         """
         found: dict[str, Float32Array] = {}
+        sharded = 0
         missing = set(digests)
         for path in _entry_files(self._folder / fingerprint[:_FOLDER_LETTERS]):
             # Looking at the digests first spares the checksum of entries about other images.
@@ -119,34 +138,87 @@ class FeatureCache:
                 continue
             entry = self._attempt(_read, path)
             if entry is not None:
-                known = zip(entry.digests, entry.features, strict=True)
-                found.update((digest, row) for digest, row in known if digest in missing)
-                missing -= found.keys()
-        return found
+                known = {d: row for d, row in zip(entry.digests, entry.features, strict=True) if d in missing}
+                found |= known
+                missing -= known.keys()
+                sharded += len(known) * path.name.endswith(_SHARD_SUFFIX)
+        return Known(found, sharded)
 
-    def store(self, backbone: str, fingerprint: str, digests: Sequence[str], features: Float32Array) -> None:
-        """Keep the features of these images.
+    def store(
+        self, backbone: str, fingerprint: str, digests: Sequence[str], rows: Mapping[str, Float32Array]
+    ) -> Float32Array | None:
+        """Keep the features of these images, and remove the shards that held some of them.
 
         Args:
             backbone: name of the backbone.
             fingerprint: its fingerprint.
-            digests: SHA-256 of each image, hexadecimal `[n]`, distinct.
-            features: `[n, D]`.
-        """
-        try:
-            write_entry(self._path(fingerprint, digests), backbone, fingerprint, digests, features)
-        except OSError as error:
-            if self._folder in self._unusable:
-                return
-            self._unusable.add(self._folder)
-            self._notify(
-                f"the features could not be kept in the cache {self._folder} ({error.strerror or error}); "
-                "this run goes on, the next one computes them again; make room there, or set EVOPRUNE_CACHE "
-                "to another folder"
-            )
+            digests: SHA-256 of each image, hexadecimal `[n]`; those of equal images repeat.
+            rows: features `[D]` by digest.
 
-    def _path(self, fingerprint: str, digests: Sequence[str]) -> Path:
-        return self._folder / fingerprint[:_FOLDER_LETTERS] / _file_name(fingerprint, digests)
+        Returns:
+            Features `[n, D]` in the order of `digests`, read-only, mapped from the file; None where they
+            could not be kept, which is said.
+        """
+        path = self._path(fingerprint, digests)
+        parts = (np.stack([rows[d] for d in digests[start : start + _ROWS]]) for start in range(0, len(digests), _ROWS))
+        stored = self._stored(path, backbone, fingerprint, digests, parts, len(rows[digests[0]]))
+        if stored is not None:
+            self._remove_shards(path.parent, set(digests))
+        return stored
+
+    def store_shard(
+        self, backbone: str, fingerprint: str, digests: Sequence[str], parts: Sequence[Float32Array]
+    ) -> Float32Array | None:
+        """Keep features on the way, for the case that the extraction does not come to its end.
+
+        Args:
+            backbone: name of the backbone.
+            fingerprint: its fingerprint.
+            digests: SHA-256 of each image, hexadecimal `[n]`.
+            parts: features `[b, D]`, of n images together.
+
+        Returns:
+            As `store`.
+        """
+        path = self._path(fingerprint, digests, _SHARD_SUFFIX)
+        return self._stored(path, backbone, fingerprint, digests, parts, parts[0].shape[1])
+
+    def _stored(
+        self,
+        path: Path,
+        backbone: str,
+        fingerprint: str,
+        digests: Sequence[str],
+        parts: Iterable[Float32Array],
+        width: int,
+    ) -> Float32Array | None:
+        try:
+            write_entry(path, backbone, fingerprint, digests, parts, width)
+        except OSError as error:
+            if self._folder not in self._unusable:
+                self._unusable.add(self._folder)
+                self._notify(
+                    f"the features could not be kept in the cache {self._folder} ({error.strerror or error}); "
+                    "this run goes on, the next one computes again what is missing there; make room there, or set "
+                    "EVOPRUNE_CACHE to another folder"
+                )
+            return None
+        # Whatever was wrong with an earlier file of this name.
+        self._unusable.discard(path)
+        entry = self._attempt(_read, path)
+        # Another process may have put the same images in another order there, or removed the shard.
+        return entry.features if entry is not None and entry.digests == tuple(digests) else None
+
+    def _remove_shards(self, folder: Path, digests: set[str]) -> None:
+        """Remove shards that hold nothing but these images."""
+        for path in _entry_files(folder):
+            if path.name.endswith(_SHARD_SUFFIX) and digests.issuperset(self._attempt(read_digests, path) or ("",)):
+                # On some systems not while another process uses it; then that process removes it.
+                with suppress(OSError):
+                    path.unlink()
+
+    def _path(self, fingerprint: str, digests: Sequence[str], suffix: str = _ENTRY_SUFFIX) -> Path:
+        return self._folder / fingerprint[:_FOLDER_LETTERS] / (_key(fingerprint, digests) + suffix)
 
     def _attempt(self, read: Callable[[Path], _T], path: Path) -> _T | None:
         """What `read` makes of an entry, or None, and said, where it cannot be used."""
@@ -197,7 +269,7 @@ def clear(fingerprint: str | None = None) -> list[CacheEntry]:
             for path in _entry_files(folder):
                 removed.append(_describe(path, verified=False))
                 path.unlink(missing_ok=True)
-            for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+            for path in folder.glob(f"{TEMPORARY}*.tmp"):
                 path.unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(
@@ -209,15 +281,14 @@ def clear(fingerprint: str | None = None) -> list[CacheEntry]:
     return removed
 
 
-def _file_name(fingerprint: str, digests: Sequence[str]) -> str:
-    key = hashlib.sha256("\n".join((fingerprint, *sorted(digests))).encode()).hexdigest()
-    return f"{key}{_ENTRY_SUFFIX}"
+def _key(fingerprint: str, digests: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join((fingerprint, *sorted(digests))).encode()).hexdigest()
 
 
 def _read(path: Path) -> Entry:
     """Read an entry, verify its checksum, and that it is what its name says."""
     entry = read_entry(path)
-    if _file_name(entry.header.fingerprint, entry.digests) != path.name:
+    if _key(entry.header.fingerprint, entry.digests) != path.name.partition(".")[0]:
         raise DamagedEntryError("it holds other features than its name says")
     return entry
 
@@ -245,7 +316,7 @@ def _backbone_folders() -> list[Path]:
 
 
 def _entry_files(folder: Path) -> list[Path]:
-    return _matching(folder, rf"[0-9a-f]{{64}}{re.escape(_ENTRY_SUFFIX)}")
+    return _matching(folder, rf"[0-9a-f]{{64}}({re.escape(_ENTRY_SUFFIX)}|{re.escape(_SHARD_SUFFIX)})")
 
 
 def _matching(folder: Path, pattern: str) -> list[Path]:

@@ -11,18 +11,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from evoprune._files import replacing
 from evoprune._types import Float32Array
 
 FORMAT = "evoprune-features-1"
-TEMPORARY_SUFFIX = ".tmp"
 
 _LENGTH_BYTES = 8
 _DIGEST_BYTES = 32
@@ -72,7 +71,7 @@ class Entry:
 
     Attributes:
         header: what the file says about itself.
-        digests: SHA-256 of each image, hexadecimal `[n]`, distinct.
+        digests: SHA-256 of each image, hexadecimal `[n]`.
         features: `[n, D]`, read-only, mapped from the file.
     """
 
@@ -81,40 +80,35 @@ class Entry:
     features: Float32Array
 
 
-def write_entry(path: Path, backbone: str, fingerprint: str, digests: Sequence[str], features: Float32Array) -> None:
+def write_entry(
+    path: Path, backbone: str, fingerprint: str, digests: Sequence[str], features: Iterable[Float32Array], width: int
+) -> None:
     """Write an entry in one step: whoever reads `path` finds the old file, the new one, or none.
 
     Args:
         path: of the entry; its folder is made.
         backbone: name of the backbone.
         fingerprint: its fingerprint.
-        digests: SHA-256 of each image, hexadecimal `[n]`, distinct.
-        features: `[n, D]`.
+        digests: SHA-256 of each image, hexadecimal `[n]`.
+        features: `[n, D]` in parts, of which only one need be in memory at a time.
+        width: D.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    header = _header_bytes(backbone, fingerprint, *features.shape)
-    parts = (
-        header,
-        np.ascontiguousarray(features, dtype="<f4").reshape(-1).view(np.uint8).data,
-        bytes.fromhex("".join(digests)),
-    )
-    temporary = path.with_name(f".{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
-    try:
-        with temporary.open("xb") as stream:
-            checksum = hashlib.sha256()
-            for part in parts:
-                stream.write(part)
-                checksum.update(part)
-            stream.seek(header.index(_NO_CHECKSUM.encode()))
-            stream.write(checksum.hexdigest().encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    start = _header_bytes(backbone, fingerprint, len(digests), width)
+    with replacing(path) as stream:
+        checksum = hashlib.sha256(start)
+        stream.write(start)
+        for part in features:
+            contents = np.ascontiguousarray(part, dtype="<f4").reshape(-1).view(np.uint8).data
+            checksum.update(contents)
+            stream.write(contents)
+        packed = bytes.fromhex("".join(digests))
+        checksum.update(packed)
+        stream.write(packed)
+        stream.seek(start.index(_NO_CHECKSUM.encode()))
+        stream.write(checksum.hexdigest().encode())
 
 
 def read_header(path: Path) -> EntryHeader:

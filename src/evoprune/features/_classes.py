@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from evoprune import _large
 from evoprune._types import BoolArray, Float32Array
 from evoprune.data import count_duplicates
 from evoprune.features._digest import features_digest, row_keys
@@ -24,7 +25,7 @@ def without_classes(features: Features, names: Sequence[str]) -> Features:
     if not leaving.any():
         return features
     kept = ~leaving[features.y]
-    X = features.X[kept]
+    X = _large.take(features.X, np.flatnonzero(kept))
     y = (np.cumsum(~leaving) - 1)[features.y[kept]]
     divisions = tuple(division.keep(kept) for division in features.divisions)
     # Nothing but the rows is left to tell images apart by; different images may have equal rows.
@@ -61,7 +62,7 @@ def class_rows(features: Features, name: str) -> tuple[Float32Array, BoolArray]:
         if part is not None:
             present[part] = True
     rows = np.flatnonzero(present & (features.y == features.class_names.index(name)))
-    return features.X[rows], ~test[rows]
+    return _large.take(features.X, rows), ~test[rows]
 
 
 def _remaining(corrupted: Corrupted, kept: BoolArray) -> Corrupted:

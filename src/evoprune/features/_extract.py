@@ -11,6 +11,7 @@ import numpy as np
 
 from evoprune.backbones import Backbone, load_backbone
 from evoprune.data import DEFAULT_SPLIT, ImageSet, Split, count_duplicates, load_images, raise_broken, without
+from evoprune.features._compute import Compute
 from evoprune.features._corrupted import attach_corruptions, evaluated_rows
 from evoprune.features._digest import features_digest
 from evoprune.features._extractor import LOG, Extractor, Progress
@@ -32,13 +33,15 @@ def extract(
     notify: Callable[[str], None] | None = None,
     seed: int = 0,
     split: Split = DEFAULT_SPLIT,
+    compute: Compute | None = None,
 ) -> Features:
     """Features of a set of images.
 
     Each distinct image goes through the backbone once; the result is kept in the user's
     cache directory (`EVOPRUNE_CACHE` moves it), and the network is not even built where
-    all images are known. The features do not depend on threads, and on the batch size only
-    as far as the network's own arithmetic does (in the last bits of float32).
+    all images are known. On the way there it is kept in shards, so that an extraction that was
+    interrupted or killed continues, and ends in the same bits. The features do not depend on threads,
+    and on the batch size only as far as the network's own arithmetic does (in the last bits of float32).
 
     Args:
         source: a folder of images, the name of a bundled data set, or an image set.
@@ -51,12 +54,14 @@ def extract(
         skip_broken: leave images out that cannot be read, instead of refusing them.
         batch_size: images that go through the network at once.
         threads: how many images are read and decoded at once; None takes one per processor, 8 at most.
-        progress: called after each batch with the number of images done and to do, cached ones not counted;
-            in turn for the images, the out-of-distribution ones, and the corrupted ones.
+        progress: called before the first and after each batch with the number of images done and to do; those
+            cached are not counted, but for those that an interrupted extraction has done. In turn for the
+            images, the out-of-distribution ones, and the corrupted ones, of which any may be cached.
         notify: called with a sentence about anything worth knowing that does not stop the
             extraction; None logs it as a warning of the logger `evoprune`.
         seed: of the split, where the source is not divided into parts, and of the halves of `ood`.
         split: shares of training, validation and test part, where the source is not divided.
+        compute: what puts images through the backbone, such as `ray_compute`; None does so in this process.
 
     Returns:
         Features with rows in the order of the image set.
@@ -69,7 +74,9 @@ def extract(
     say = notify or LOG.warning
     image_set = source if isinstance(source, ImageSet) else load_images(source, seed=seed, split=split)
     network = load_backbone(backbone) if isinstance(backbone, str) else backbone
-    extractor = Extractor(network, batch_size=batch_size, threads=threads, progress=progress, notify=notify)
+    extractor = Extractor(
+        network, batch_size=batch_size, threads=threads, progress=progress, notify=notify, compute=compute
+    )
     # Refused now rather than after minutes of extraction.
     ood_sources = parse_sources(ood, image_set.name, image_set.class_names, images=True)
 

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from evoprune import _large
 from evoprune._types import BoolArray, Float32Array
 from evoprune.backbones import Backbone
 from evoprune.data import BrokenImage, Image, check_images
 from evoprune.errors import BackboneError, ConfigError, DataError
 from evoprune.features._cache import FeatureCache
+from evoprune.features._compute import Compute, compute_here
+from evoprune.features._shards import Shards
 
 LOG = logging.getLogger("evoprune")
 
 _MOST_THREADS = 8
+_BLOCK = 4096
+"""Images that wait to be read at a time."""
 
 
 class Progress(Protocol):
     """Hears how far a piece of work is."""
 
     def __call__(self, done: int, total: int) -> None:
-        """Called from the caller's own thread with 0 < done <= total."""
+        """Called from the caller's own thread with 0 <= done <= total."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +46,8 @@ class Survey:
         readable: which of the images asked about these are `[N]`.
         broken: the others.
         known: features `[D]` by digest, of images that the cache knows; without meaning if `rows` is set.
-        rows: features of the distinct images, in the order in which they first come, if all are cached together.
+        sharded: how many of these an earlier extraction left that did not come to its end.
+        rows: features `[n, D]` of the images, if all are cached together.
     """
 
     images: tuple[Image, ...]
@@ -51,12 +55,8 @@ class Survey:
     readable: BoolArray
     broken: tuple[BrokenImage, ...]
     known: Mapping[str, Float32Array]
+    sharded: int
     rows: Float32Array | None
-
-    @property
-    def distinct(self) -> list[str]:
-        """The digests without repetitions, in the order in which they first come."""
-        return list(dict.fromkeys(self.digests))
 
 
 class Extractor:
@@ -70,6 +70,7 @@ class Extractor:
         threads: int | None = None,
         progress: Progress | None = None,
         notify: Callable[[str], None] | None = None,
+        compute: Compute | None = None,
     ) -> None:
         """Check the settings.
 
@@ -77,8 +78,10 @@ class Extractor:
             network: the backbone.
             batch_size: images that go through the network at once.
             threads: how many images are read and decoded at once; None takes one per processor, 8 at most.
-            progress: called after each batch with the number of images done and to do, cached ones not counted.
+            progress: called before the first and after each batch with the number of images done and to do; those
+                cached are not counted, but for those that an interrupted extraction has done.
             notify: called with a sentence where the cache cannot be used; None logs it.
+            compute: what puts images through the backbone; None does so here.
 
         Raises:
             ConfigError: a setting is out of range.
@@ -91,6 +94,7 @@ class Extractor:
         self._batch_size = batch_size
         self._threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
         self._progress = progress
+        self._compute = compute or compute_here
         self._cache = FeatureCache(notify or LOG.warning)
 
     def survey(self, images: Sequence[Image], *, check: bool = True) -> Survey:
@@ -106,9 +110,9 @@ class Extractor:
         digests = self._digests(images)
         rows = self._load(digests)
         if rows is not None:
-            return Survey(tuple(images), tuple(digests), np.ones(len(images), dtype=np.bool_), (), {}, rows)
+            return Survey(tuple(images), tuple(digests), np.ones(len(images), dtype=np.bool_), (), {}, 0, rows)
         known = self._cache.collect(self._network.fingerprint, digests)
-        unknown = [image for image, digest in zip(images, digests, strict=True) if digest not in known]
+        unknown = [image for image, digest in zip(images, digests, strict=True) if digest not in known.rows]
         broken: list[BrokenImage] = []
         if unknown and check:
             # Builds the network: one that cannot be had is said before minutes go into checking images.
@@ -122,27 +126,30 @@ class Extractor:
         ]
         # Without the broken images, the rest may be known as a whole.
         rows = self._load(digests) if broken else None
-        return Survey(left, tuple(digests), readable, tuple(broken), known, rows)
+        return Survey(left, tuple(digests), readable, tuple(broken), known.rows, known.sharded, rows)
 
     def features(self, survey: Survey) -> Float32Array:
-        """Features `[n, D]` of the images of a survey, in their order; those of equal contents are equal.
+        """Features `[n, D]` of the images of a survey, in their order, read-only; those of equal contents are equal.
 
         Raises:
             BackboneError: the backbone cannot be had, or gives features that are not finite.
             DataError: an image that was not checked cannot be read.
         """
-        distinct = survey.distinct
-        rows = survey.rows
-        if rows is None:
-            rows = self._completed(survey, distinct)
-            self._cache.store(self._network.name, self._network.fingerprint, distinct, rows)
-        if len(distinct) == len(survey.digests):
-            return rows
-        row_of = {digest: row for row, digest in enumerate(distinct)}
-        return rows[[row_of[digest] for digest in survey.digests]]
+        if survey.rows is not None:
+            return survey.rows
+        rows = self._completed(survey)
+        stored = self._cache.store(self._network.name, self._network.fingerprint, survey.digests, rows)
+        if stored is not None:
+            return stored
+        features: Float32Array = _large.empty((len(survey.digests), len(rows[survey.digests[0]])), np.float32)
+        for row, digest in enumerate(survey.digests):
+            features[row] = rows[digest]
+        # As when it comes from the cache.
+        features.flags.writeable = False
+        return features
 
     def _load(self, digests: Sequence[str]) -> Float32Array | None:
-        return self._cache.load(self._network.fingerprint, list(dict.fromkeys(digests)))
+        return self._cache.load(self._network.fingerprint, digests)
 
     def _digests(self, images: Sequence[Image]) -> list[str]:
         """SHA-256 of each image, empty for a file that cannot be read."""
@@ -156,53 +163,48 @@ class Extractor:
 
         pool = ThreadPoolExecutor(self._threads)
         try:
-            return list(pool.map(digest, images))
+            # Some at a time: what waits in a pool takes more memory than an image's name.
+            blocks = (images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK))
+            return [found for block in blocks for found in pool.map(digest, block)]
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _completed(self, survey: Survey, distinct: Sequence[str]) -> Float32Array:
-        """Features `[n, D]` of the distinct images, computing those that are not known."""
+    def _completed(self, survey: Survey) -> Mapping[str, Float32Array]:
+        """Features `[D]` of the images by digest, computing those that are not known."""
         images = dict(zip(survey.digests, survey.images, strict=True))
-        rows = dict(survey.known)
-        if missing := [digest for digest in distinct if digest not in rows]:
-            rows.update(zip(missing, self._computed([images[digest] for digest in missing]), strict=True))
-        features = np.stack([rows[digest] for digest in distinct])
-        # As when it comes from the cache.
-        features.flags.writeable = False
-        return features
+        missing = [digest for digest in images if digest not in survey.known]
+        if not missing:
+            return survey.known
+        total = survey.sharded + len(missing)
+        if survey.sharded:
+            LOG.info("features: the extraction continues at %d of %d images", survey.sharded, total)
+        if self._progress is not None:
+            self._progress(survey.sharded, total)
+        return {**survey.known, **self._computed(missing, [images[digest] for digest in missing], total)}
 
-    def _computed(self, images: Sequence[Image]) -> Float32Array:
-        """Features `[n, D]` of these images."""
-        parts: list[Float32Array] = []
+    def _computed(self, digests: Sequence[str], images: Sequence[Image], total: int) -> Mapping[str, Float32Array]:
+        """Features `[D]` of these images by digest, the last of `total`; all but the last of them lie in shards."""
+        network = self._network
+        shards = Shards(lambda some, parts: self._cache.store_shard(network.name, network.fingerprint, some, parts))
         done = 0
-        with closing(self._prepared(images)) as prepared:
-            while batch := list(islice(prepared, self._batch_size)):
-                part = self._network.extract(np.stack(batch))
-                finite = np.isfinite(part).all(axis=1)
-                if not finite.all():
-                    name = images[done + int(finite.argmin())].name
-                    raise BackboneError(
-                        f"backbone {self._network.name!r} gives NaN or infinite features for {name}; its weights or "
-                        "its preprocessing are at fault if other images fail too, else leave this image out"
-                    )
-                parts.append(part)
-                done += len(batch)
-                if self._progress is not None:
-                    self._progress(done, len(images))
-        return np.concatenate(parts)
-
-    def _prepared(self, images: Sequence[Image]) -> Generator[Float32Array, None, None]:
-        """The images as input of the network, in order; threads decode up to two batches in advance."""
-
-        def prepare(image: Image) -> Float32Array:
-            return self._network.prepare(image.load())
-
-        pool = ThreadPoolExecutor(self._threads)
         try:
-            remaining = iter(images)
-            waiting = deque(pool.submit(prepare, image) for image in islice(remaining, 2 * self._batch_size))
-            while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(pool.submit(prepare, image) for image in islice(remaining, 1))
-        finally:
-            pool.shutdown(cancel_futures=True)
+            with closing(self._compute(network, images, self._batch_size, self._threads)) as batches:
+                for features in batches:
+                    finite = np.isfinite(features).all(axis=1)
+                    if not finite.all():
+                        name = images[done + int(finite.argmin())].name
+                        raise BackboneError(
+                            f"backbone {network.name!r} gives NaN or infinite features for {name}; its weights or "
+                            "its preprocessing are at fault if other images fail too, else leave this image out"
+                        )
+                    shards.add(digests[done : done + len(features)], features)
+                    done += len(features)
+                    if done < len(images) and shards.full:
+                        shards.write()
+                    if self._progress is not None:
+                        self._progress(total - len(images) + done, total)
+        except BaseException:
+            # Whatever ends the extraction early: what has been computed is not computed again.
+            shards.write()
+            raise
+        return shards.rows

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from evoprune._large import take
 from evoprune._types import BoolArray, Float32Array, IntArray
 from evoprune.data import load_ood_features, ood_from_array, raise_broken, split_halves
 from evoprune.errors import DataError
@@ -213,4 +214,4 @@ def _divided(name: str, draft: _Draft, rows: IntArray, keys: Sequence[str], seed
             f"{draft.given} leaves {len(search)} OOD {draft.noun}(s) for the search and {len(report)} for the report; "
             "each needs one at least, so add others, or leave this source out"
         )
-    return OODFeatures.of(name, draft.X[rows], groups, search, report)
+    return OODFeatures.of(name, take(draft.X, rows), groups, search, report)

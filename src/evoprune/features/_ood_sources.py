@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from evoprune._files import is_folder, is_there
 from evoprune._types import IntArray
 from evoprune.data import OOD_FILE_SUFFIXES, Image, load_ood_images
 from evoprune.errors import ConfigError, DataError
@@ -154,14 +155,14 @@ def _parsed(
             raise ConfigError(f"class {name!r} is unknown in {where}; {hint}its classes are {', '.join(class_names)}")
         return ClassSource(name)
     path = Path(source)
-    if path.is_dir():
+    if is_folder(path):
         if not images:
             raise ConfigError(
                 f"{path} is a folder of images, but {where} consists of features without a backbone to extract them; "
                 f"give OOD features ({' or '.join(OOD_FILE_SUFFIXES)}) or class:NAME"
             )
         return ImageSource(path, *load_ood_images(path))
-    if not path.exists():
+    if not is_there(path):
         raise DataError(
             f"{source} does not exist; give out-of-distribution images as a folder, a feature file "
             f"({' or '.join(OOD_FILE_SUFFIXES)}), or class:NAME"

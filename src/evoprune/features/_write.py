@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from evoprune._files import write_atomic
-from evoprune.errors import ConfigError
+from evoprune import _large
+from evoprune._files import replacing
+from evoprune.errors import ConfigError, StorageError
 from evoprune.features._features import Features
 
 
@@ -30,10 +32,14 @@ def write_feature_file(path: str | Path, features: Features) -> None:
         raise ConfigError(f"{features.name} has {len(features.divisions)} folds, but a feature file holds one division")
     division = features.divisions[0]
     parts = {"train": division.train, "val": division.validation, "test": division.test}
-    arrays = {"class_names": np.array(features.class_names)}
+    arrays: dict[str, NDArray[Any]] = {"class_names": np.array(features.class_names)}
     for part, rows in parts.items():
         if rows is not None:
-            arrays[f"X_{part}"], arrays[f"y_{part}"] = features.X[rows], features.y[rows]
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    write_atomic(path, buffer.getvalue())
+            arrays[f"X_{part}"], arrays[f"y_{part}"] = _large.take(features.X, rows), features.y[rows]
+    try:
+        with replacing(path) as stream:
+            np.savez(stream, allow_pickle=False, **arrays)
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror or error}; free space or give another folder"
+        ) from error
