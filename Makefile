@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint faults fuzz docs clean
 # A virtual environment that was only half made is made again.
 .DELETE_ON_ERROR:
 
@@ -14,6 +14,18 @@ demo: $(STAMP)
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Kills, full disks, damaged files: some half an hour. Writes its figures into docs/reliability.md.
+faults: $(STAMP)
+	@mkdir -p build && rm -f build/faults.jsonl
+	EVOPRUNE_FAULTS=all EVOPRUNE_FAULTS_RECORD=$(CURDIR)/build/faults.jsonl \
+		$(BIN)/python -m pytest -n 2 --dist worksteal -o timeout=7200 tests/faults
+	$(BIN)/python -m tests.faults.write_report build/faults.jsonl docs/reliability.md
+
+# Damaged and hostile inputs to everything that reads, about a quarter of an hour; a small part of it is in the tests.
+fuzz: $(STAMP)
+	@mkdir -p build
+	$(BIN)/python -m tests.fuzz.run --keep build/fuzz-faults --report build/fuzz.json
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 import evoprune
-from evoprune.objectives import OBJECTIVES
+from evoprune.baselines import BASELINES
+from evoprune.experiments import EXPERIMENTS
+from evoprune.objectives import OBJECTIVES, OOD_SCORES
+from evoprune.training import RECIPES
 from tests.documents import COMMANDS, ROOT, blocks, furnish, parse, quick_gates, run_document
 
 PAGES = sorted(
@@ -97,6 +100,10 @@ def test_the_documentation_is_built_without_a_warning_and_lists_all_that_there_i
         assert built.joinpath(*Path(page).parts[1:]).with_suffix(".html").is_file(), page
     has_every_command(built / "reference" / "commands.html")
     has_every_public_name(built / "reference")
+    names = (built / "reference" / "names.html").read_text(encoding="utf-8")
+    for table in (OBJECTIVES, OOD_SCORES, RECIPES, EXPERIMENTS, BASELINES):
+        for name in table:
+            assert f">{name}</span>" in names, name
     # Inside the page, the drawing takes its colours, light or dark.
     assert '<svg class="flow"' in (built / "concepts.html").read_text(encoding="utf-8")
 

@@ -33,7 +33,7 @@ PROGRAMS = [
     *(path for folder in ("tools", "benchmarks", "examples", "docs") for path in sorted((ROOT / folder).rglob("*.py"))),
 ]
 
-SHARED = {"errors", "_types", "_files", "_version", "_html"}
+SHARED = {"errors", "_types", "_files", "_large", "_version", "_html"}
 """What every room may import."""
 
 MAY_IMPORT = {
@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "_types": set(),
     "_version": set(),
     "_files": set(),
+    "_large": set(),
     "_html": set(),
     "data": set(),
     "backbones": set(),
@@ -51,6 +52,7 @@ MAY_IMPORT = {
     "objectives": {"heads", "training"},
     "problem": {"features", "heads", "training", "objectives"},
     "guidance": {"data", "heads", "training", "problem"},
+    "executors": {"data", "backbones", "features", "heads", "training", "objectives", "problem"},
     "search": set(),
     "study": set(),
     "model": {"data", "backbones", "heads", "training", "objectives"},
@@ -67,6 +69,7 @@ MAY_IMPORT = {
         "problem",
         "search",
         "guidance",
+        "executors",
         "study",
         "model",
         "analysis",
@@ -89,7 +92,7 @@ MAY_IMPORT = {
         "report",
         "workflow",
     },
-    "page": {"data", "baselines", "objectives", "search", "study", "report", "workflow"},
+    "page": {"data", "objectives", "search", "study", "report", "workflow", "experiments"},
 }
 """The flow from left to right: room -> the rooms on its left that it knows."""
 

@@ -11,9 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 import evoprune as ep
+from evoprune.backbones._registry import TORCHVISION
 from evoprune.cli._app import app
-from evoprune.objectives import OBJECTIVES
-from evoprune.training import FAST
+from evoprune.cli._completion import ALGORITHMS, ENCODINGS, EXPERIMENTS
+from evoprune.objectives import OBJECTIVES, OOD_SCORES
+from evoprune.training import FAST, RECIPES
 from tests.documents import COMMANDS, ROOT, blocks, execute, furnish, parse, quick_gates, run_document
 
 
@@ -67,6 +69,18 @@ def test_the_readme_lists_every_command():
     assert named == set(COMMANDS.commands)
     (cache,) = (cell for cell in table if "cache" in cell)
     assert set(re.findall(r"\w+", cache)) - {"evoprune", "cache"} == set(COMMANDS.commands["cache"].commands)
+
+
+def test_the_readme_names_all_that_options_take():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text[text.index("What can be pruned") : text.index("## Several objectives")]
+    named = set(re.findall(r"`([\w.]+)`", section))
+    classes = {name for name, objective in OBJECTIVES.items() if objective.task != "regression"}
+    assert {*ENCODINGS, *classes, *RECIPES, "tiny", *TORCHVISION} <= named
+    scores = re.search(r"`--ood-score` says by what .*?:(.*?)\.", text, re.DOTALL)
+    assert scores is not None and set(re.findall(r"`(\w+)`", scores[1])) == set(OOD_SCORES)
+    for name in (*ALGORITHMS, *EXPERIMENTS):
+        assert f"`{name}`" in text or f"experiment {name}" in text or f"--algorithm {name}" in text, name
 
 
 def test_the_readme_lists_every_file_of_a_run_folder(workplace):

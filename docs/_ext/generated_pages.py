@@ -17,8 +17,12 @@ import typer
 from sphinx.application import Sphinx
 
 import evoprune
+from evoprune.baselines import BASELINES
 from evoprune.cli._app import app as program
+from evoprune.experiments import EXPERIMENTS
 from evoprune.experiments._published import PRUNING as PUBLISHED
+from evoprune.objectives import OBJECTIVES, OOD_SCORES, Objective
+from evoprune.training import RECIPES
 
 ROOMS = (
     "data",
@@ -29,6 +33,7 @@ ROOMS = (
     "objectives",
     "problem",
     "guidance",
+    "executors",
     "search",
     "study",
     "model",
@@ -38,8 +43,8 @@ ROOMS = (
     "report",
     "workflow",
     "trackers",
-    "page",
     "experiments",
+    "page",
     "sklearn",
     "errors",
 )
@@ -62,7 +67,12 @@ def setup(app: Sphinx) -> dict[str, Any]:
 def _write(app: Sphinx) -> None:
     folder = Path(app.srcdir) / "reference"
     folder.mkdir(exist_ok=True)
-    pages = {"commands.md": "\n".join(_commands()), "published.txt": "\n".join(_published()), **dict(_api())}
+    pages = {
+        "commands.md": "\n".join(_commands()),
+        "names.md": "\n".join(_names()),
+        "published.txt": "\n".join(_published()),
+        **dict(_api()),
+    }
     for name, text in pages.items():
         path = folder / name
         # A page that has not changed is not read again.
@@ -190,6 +200,51 @@ def _api() -> Iterator[tuple[str, str]]:
         )
     toctree = "\n".join(("```{toctree}\n:hidden:\n", *rooms, "```\n"))
     yield "api.md", "\n".join([*lines, "", toctree])
+
+
+def _names() -> Iterator[str]:
+    """The page of the names that options take, from the tables in which they are looked up."""
+    yield "# Names\n\nWhat options take by name; the tables are made from the program itself."
+    yield "Encodings (`--encoding`) and searches (`--algorithm`) stand in [Concepts](../concepts.md).\n"
+    yield "## Objectives\n\n`--objectives` of `evoprune run`, separated by commas; `objectives=` in Python."
+    yield "Those of values are for `EvoPruneRegressor`.\n"
+    yield "| name | what it is | better | between | for |\n|---|---|---|---|---|"
+    for objective in OBJECTIVES.values():
+        better = "higher" if objective.maximize else "lower"
+        yield f"| `{objective.name}` | {objective.title} | {better} | {_range(objective)} | {_judged(objective)} |"
+    yield "\n## Scores of foreign images\n\n`--ood-score`: how outlying an image is.\n"
+    yield "| name | what it is | from |\n|---|---|---|"
+    for score in OOD_SCORES.values():
+        yield f"| `{score.name}` | {score.title} | {'the last hidden layer' if score.needs_features else 'logits'} |"
+    yield "\n## Recipes\n\n`--recipe`: how a candidate is trained.\n"
+    yield "| name | optimizer | rate | batch | epochs |\n|---|---|---:|---:|---:|"
+    for recipe in RECIPES.values():
+        up_to = "" if recipe.early_stopping is None else "up to "
+        yield (
+            f"| `{recipe.name}` | {recipe.optimizer} | {recipe.learning_rate:g} | {recipe.batch_size} "
+            f"| {up_to}{recipe.epochs} |"
+        )
+    yield "\n## Experiments\n\n`evoprune experiment NAME`.\n"
+    yield "| name | what it compares |\n|---|---|"
+    yield from (f"| `{name}` | {_plain(found.title)} |" for name, found in EXPERIMENTS.items())
+    yield "\n## Methods\n\n`--methods` of `evoprune experiment`, beside the searches `guided`, `genetic`, `nsga2`.\n"
+    yield "| name | what it is | prunes | source |\n|---|---|---|---|"
+    for method in BASELINES.values():
+        prunes = ", ".join(f"`{encoding}`" for encoding in method.encodings)
+        yield f"| `{method.name}` | {_plain(method.title)} | {prunes} | {_plain(method.source)} |"
+
+
+def _range(objective: Objective) -> str:
+    low, high = (f"{end:g}".replace("inf", "∞").replace("-", "−") for end in (objective.lower, objective.upper))
+    return f"{low} and {high}"
+
+
+def _judged(objective: Objective) -> str:
+    """What data an objective is for, and what it needs beside them."""
+    data = {"classification": "classes", "regression": "values", None: "any"}[objective.task]
+    if not objective.needs:
+        return data
+    return f"{data}, with `--ood`" if objective.name.startswith("ood") else f"{data}, from images"
 
 
 def _published() -> Iterator[str]:

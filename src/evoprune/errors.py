@@ -12,6 +12,16 @@ class EvoPruneError(Exception):
     exit_status = 2
 
 
+def is_shortage(error: BaseException) -> bool:
+    """Whether an error says that memory ran out; torch's allocators say so in words alone."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in _SHORTAGES)
+    )
+
+
+_SHORTAGES = ("out of memory", "not enough memory", "can't allocate memory", "ALLOC_FAILED")
+
+
 class DataError(EvoPruneError):
     """Images, labels, splits or feature files that cannot be used as they are."""
 

@@ -9,6 +9,7 @@ import sqlite3
 import numpy as np
 import pytest
 
+from ..sealed import reseal
 from .conftest import SMALL, refused, save_image
 
 
@@ -61,7 +62,7 @@ def test_a_store_that_was_written_over(evoprune, run, blobs, seed):
         ("UPDATE results SET value = 'null' WHERE name = 'summary'", "no result yet", 2),
         ("""UPDATE results SET value = '{"evaluations": 12}' WHERE name = 'summary'""", "no result yet", 2),
         ("UPDATE meta SET value = 'x' WHERE key = 'length'", "its table `meta` cannot be read", 3),
-        ("UPDATE meta SET value = '2' WHERE key = 'schema_version'", "schema version 2, this program reads 1", 2),
+        ("UPDATE meta SET value = '3' WHERE key = 'schema_version'", "schema version 3, this program reads 2", 2),
         ("UPDATE evaluations SET genome = x'01' WHERE id = 1", "an evaluation cannot be read", 3),
         ("UPDATE evaluations SET finished = 'yesterday'", "the time of an evaluation cannot be read", 3),
         ("DROP TABLE evaluations", "no such table", 3),
@@ -71,6 +72,8 @@ def test_a_store_that_holds_nonsense(evoprune, run, statement, sentence, status)
     connection = sqlite3.connect(run / "study.sqlite")
     with connection:
         connection.execute(statement)
+        if not statement.startswith("DROP"):
+            reseal(connection)
     connection.close()
     assert sentence in refused(evoprune("show", "run"), status)
 
@@ -80,6 +83,7 @@ def test_a_result_that_cannot_be_shown_is_made_again(evoprune, run):
     connection = sqlite3.connect(run / "study.sqlite")
     with connection:
         connection.execute("""UPDATE results SET value = '{"best": 1}'""")
+        reseal(connection)
     connection.close()
     assert "continue with: evoprune resume run" in refused(evoprune("show", "run"))
     assert json.loads(evoprune("resume", "run", "--json").out) == before
@@ -130,10 +134,6 @@ def test_a_damaged_model_is_refused_and_made_again(evoprune, tmp_path, pictures,
         path.write_bytes(contents)
     image = pictures / "red" / "0.png"
     outcome = evoprune("predict", "run", image)
-    if (name, damage) == ("model.json", "flipped"):
-        # One character of the facts about the model's making, or of its layout.
-        assert "Traceback" not in outcome.err
-        return
     assert f"run/model/{name}" in refused(outcome)
     assert evoprune("resume", "run").status == 0
     assert path.read_bytes() == whole

@@ -373,7 +373,7 @@ def test_an_ensemble_predicts_with_the_weights_that_its_run_was_given(evoprune, 
     shutil.copytree(digits / "run", tmp_path / "run")
     shutil.copytree(folder, tmp_path / "voters")
     config = tmp_path / "run" / "config.toml"
-    config.write_text('weights = "mine.safetensors"\n' + config.read_text())
+    config.write_text('weights = "mine.safetensors"\n' + config.read_text().partition("\n")[2])
     (tmp_path / "voters" / "ensemble.json").write_text(json.dumps({**summary, "run": str(tmp_path / "run")}))
     asked: list[tuple] = []
     monkeypatch.setattr(
@@ -390,6 +390,7 @@ def test_an_ensemble_whose_run_is_gone_is_refused(evoprune, tmp_path, voters):
     folder, _ = voters
     shutil.copytree(folder, tmp_path / "voters")
     facts = json.loads((tmp_path / "voters" / "ensemble.json").read_text())
+    del facts["sha256"]
     (tmp_path / "voters" / "ensemble.json").write_text(json.dumps({**facts, "run": str(tmp_path / "gone")}))
     assert "lies in no run" in refused(evoprune("export", "voters", "-o", "m.onnx"))
     (tmp_path / "voters" / "ensemble.json").write_text("{}")

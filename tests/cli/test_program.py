@@ -15,7 +15,7 @@ import threading
 import pytest
 import typer
 
-from evoprune.cli import _completion, _doctor
+from evoprune.cli import _completion, _doctor, _names
 from evoprune.cli._app import app
 
 from .conftest import SMALL, command, environment, process, refused
@@ -89,6 +89,11 @@ def test_a_mistake_is_said_before_torch_is_loaded(tmp_path, blobs):
         (["--head", "0"], "head (0,) is not possible"),
         (["--time", "soon"], "is no length of time"),
         (["--tracker", "tensorbord"], "did you mean 'tensorboard'"),
+        (["-b", "resnt50"], "did you mean 'resnet50'"),
+        (["-a", "gided"], "did you mean 'guided'"),
+        (["--objectives", "accuracy,activ"], "did you mean 'active'"),
+        (["--recipe", "papr"], "did you mean 'paper'"),
+        (["--ood-score", "nks"], "OOD score 'nks' is unknown"),
     ):
         outcome = process("run", *arguments, cwd=tmp_path, PYTHONPROFILEIMPORTTIME="1")
         assert outcome.status == 2
@@ -187,7 +192,7 @@ def test_offered_values_are_those_that_are_understood(monkeypatch):
     assert set(_completion.ENCODINGS) == set(ENCODINGS)
     assert set(_completion.RECIPES) == set(RECIPES)
     assert set(_completion.OOD_SCORES) == set(OOD_SCORES)
-    assert {*_completion.OBJECTIVES} <= set(OBJECTIVES)
+    assert {*_completion.OBJECTIVES, *_names.OF_VALUES} == set(OBJECTIVES)
     with pytest.raises(ConfigError) as unknown:
         get_experiment("")
     assert all(get_experiment(name) for name in _completion.EXPERIMENTS)

@@ -25,6 +25,8 @@ GREY = (80, 80, 80)
         (["-a", "genetic", "--objectives", "accuracy,active"], "takes one objective"),
         (["-a", "random", "--mutation", "0.5"], "mutation_probability=0.5 has no effect"),
         (["--objectives", "acuracy"], "objective 'acuracy' is unknown; did you mean 'accuracy'?"),
+        (["--objectives", "accuracy,mse"], "objective 'mse' judges predicted values, and a run has classes"),
+        (["--ood-score", "odinn"], "OOD score 'odinn' is unknown; did you mean 'odin'?"),
         (["--objectives", ""], "no objective is given"),
         (["--objectives", "active,active"], "name one twice"),
         (["--protocol", "peper"], "protocol = 'peper' is not possible: it should be 'nested' or 'paper'"),

@@ -17,6 +17,7 @@ from evoprune.page import page_data, render, write_page
 from evoprune.page._certainty import of_predictions, of_spreads
 from evoprune.workflow import Choice, RunFolder, choose, merge, read_status
 
+from ..sealed import reseal
 from .conftest import blobs, data_of, study
 
 
@@ -184,6 +185,27 @@ def test_what_a_run_does_not_have_is_left_out(single_run):
     assert "one training" in said
 
 
+def test_a_full_head_that_is_chosen_is_said_with_the_way_to_a_smaller_one(front_run, tmp_path):
+    folder = tmp_path / "a run"
+    shutil.copytree(front_run, folder)
+    connection = sqlite3.connect(folder / "study.sqlite")
+    (text,) = connection.execute("SELECT value FROM results WHERE name = 'summary'").fetchone()
+    summary = json.loads(text)
+    summary["best"] = {**summary["dense"], "id": summary["best"]["id"]}
+    summary["front"] = [summary["best"] if one["id"] == summary["best"]["id"] else one for one in summary["front"]]
+    connection.execute("UPDATE results SET value = ? WHERE name = 'summary'", (json.dumps(summary),))
+    reseal(connection)
+    connection.commit()
+    connection.close()
+    (run,) = page_data([folder])["runs"]
+    said = {sentence["about"]: sentence["text"] for sentence in run["words"]}
+    assert said["size"].startswith("The full head is chosen, so nothing is pruned; the best head of at most ")
+    assert f"evoprune select '{folder}' --where" in said["size"]
+    assert "sure" not in said
+    assert "evolved" not in said["gain"]
+    assert run["result"]["difference"] is None
+
+
 def test_a_search_under_way_is_shown_without_a_result(growing):
     (run,) = page_data([growing])["runs"]
     assert not run["complete"]
@@ -242,6 +264,7 @@ def test_an_image_that_is_gone_is_named_without_a_picture(image_run, tmp_path):
     kept = json.loads(text)
     kept["names"] = [f"/gone/{number}.png" for number in range(len(kept["names"]))]
     connection.execute("UPDATE results SET value = ? WHERE name = 'predictions'", (json.dumps(kept),))
+    reseal(connection)
     connection.commit()
     connection.close()
     (run,) = page_data([folder])["runs"]
@@ -269,6 +292,7 @@ def compared(front_run, tmp_path):
     (text,) = connection.execute("SELECT value FROM results WHERE name = 'summary'").fetchone()
     earlier = {name: value for name, value in json.loads(text).items() if name != "overfitting"}
     connection.execute("UPDATE results SET value = ? WHERE name = 'summary'", (json.dumps(earlier),))
+    reseal(connection)
     connection.commit()
     connection.close()
     experiment = tmp_path / "experiment"

@@ -141,10 +141,13 @@ def test_an_ensemble_is_shown_with_its_means(front_run, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(front_run, folder)
     (folder / "ensemble").mkdir()
-    (folder / "ensemble" / "ensemble.csv").write_text(
-        "contender,heads,parameters,multiply_adds,hindsight,repetition,accuracy,calibration,ood\n"
-        "ensemble,2,100,90,0,0,0.9,,0.7\nensemble,2,100,90,0,1,0.8,,0.9\nbest_in_hindsight,1,50,45,1,0,0.85,,0.5\n"
-    )
+    both = {"accuracy": [0.9, 0.8], "calibration": [None, None], "ood": [0.7, 0.9]}
+    one = {"accuracy": [0.85], "calibration": [None], "ood": [0.5]}
+    contenders = [
+        {"name": "ensemble", "heads": 2, "parameters": 100, "hindsight": False, "by_repetition": both},
+        {"name": "best_in_hindsight", "heads": 1, "parameters": 50, "hindsight": True, "by_repetition": one},
+    ]
+    (folder / "ensemble" / "ensemble.json").write_text(json.dumps({"contenders": contenders}))
     (run,) = page_data([folder])["runs"]
     ensemble, other = run["ensemble"]["rows"]
     assert ensemble["figures"]["accuracy"] == {

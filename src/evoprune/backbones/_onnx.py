@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evoprune._files import is_file
 from evoprune._types import ByteArray, Float32Array
 from evoprune.backbones._base import Preprocessing
 from evoprune.backbones._fingerprint import bytes_digest, file_digest, fingerprint
@@ -166,7 +167,7 @@ def load_onnx(path: Path) -> OnnxBackbone:
     from evoprune.backbones._onnx_graph import read_graph  # noqa: PLC0415
     from evoprune.backbones._onnx_record import read_record  # noqa: PLC0415
 
-    if not path.is_file():
+    if not is_file(path):
         raise BackboneError(f"there is no ONNX file {path}; give an existing one after 'onnx:'")
     record = read_record(path)
     graph = read_graph(path, record)

@@ -10,6 +10,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
+from evoprune._files import is_file
 from evoprune.backbones._onnx_record import OnnxRecord
 from evoprune.errors import BackboneError
 
@@ -130,11 +131,18 @@ def _external_files(model: ModelProto, path: Path) -> list[Path]:
         parts = PureWindowsPath(location).parts
         if PureWindowsPath(location).anchor or PurePosixPath(location).is_absolute() or ".." in parts:
             raise BackboneError(
-                f"{path} keeps weights in {location!r}, outside its own folder, and is not opened; "
+                f"{path} keeps weights in {location!r:.300}, outside its own folder, and is not opened; "
                 "save the model again with its weights inside or beside it"
             )
-        if not (path.parent / location).is_file():
-            raise BackboneError(f"{path} keeps weights in {location!r}, which is not beside it; put it there")
+        if not is_file(path.parent / location):
+            raise BackboneError(f"{path} keeps weights in {location!r:.300}, which is not beside it; put it there")
+        # A link may lead beside the file's own place too: caches of model hubs keep all files in one other folder.
+        homes = (path.parent.resolve(), path.resolve().parent)
+        if not any((path.parent / location).resolve().is_relative_to(home) for home in homes):
+            raise BackboneError(
+                f"{path} keeps weights in {location!r}, a link that leads outside its own folder, and is not opened; "
+                "put the file itself there"
+            )
     return [path.parent / location for location in sorted(locations)]
 
 

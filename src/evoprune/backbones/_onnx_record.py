@@ -44,7 +44,7 @@ class OnnxRecord(BaseModel):
     color: Literal["RGB", "BGR"] = "RGB"
     resize: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
     fit: Literal["stretch", "crop"] = "stretch"
-    crop_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    crop_fraction: Annotated[float, Field(ge=0.01, le=1)] = 1.0
     layout: Literal["NCHW"] = "NCHW"
     input: str | None = None
     output: str | None = None

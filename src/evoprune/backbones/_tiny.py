@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evoprune._files import parse_json
 from evoprune.backbones._base import Preprocessing
 from evoprune.backbones._fingerprint import file_digest, fingerprint
 from evoprune.backbones._network_backbone import NetworkBackbone
@@ -45,7 +45,7 @@ def load_tiny(weights: Path | None) -> NetworkBackbone:
 
 
 def _preprocessing(text: str) -> Preprocessing:
-    record = json.loads(text)
+    record = parse_json(text)
     height, width = record["input_size"]
     red, green, blue = record["mean"]
     std_red, std_green, std_blue = record["std"]

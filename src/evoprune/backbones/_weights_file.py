@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -81,7 +80,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"the weights file {path} holds more than tensors, or is damaged, and is not opened because such "
             "a file can run code; save the state_dict() alone, best as .safetensors"
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, ValueError) as error:
+    except BackboneError:
+        raise
+    except Exception as error:
+        # torch's unpickler raises nearly any exception on a damaged file: IndexError, AssertionError, struct.error, ..
         raise BackboneError(f"the weights file {path} is damaged: {first_line(error)}") from error
     raise BackboneError(f"the weights file {path} has an unknown ending; give a .safetensors, .pth, .pt or .bin file")
 

@@ -14,6 +14,9 @@ from evoprune.data._dataset import BrokenImage, Image, ImageSet
 from evoprune.data._images import UnreadableImageError
 from evoprune.errors import DataError
 
+_BLOCK = 4096
+"""Images that wait to be decoded at a time."""
+
 
 def check_images(
     images: Sequence[Image], *, threads: int = 4, progress: Callable[[int], None] | None = None
@@ -31,7 +34,10 @@ def check_images(
     broken: list[BrokenImage] = []
     pool = ThreadPoolExecutor(max(1, threads))
     try:
-        for done, problem in enumerate(pool.map(_problem, images), start=1):
+        # Some at a time: what waits in a pool takes more memory than an image's name.
+        blocks = (images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK))
+        problems = (problem for block in blocks for problem in pool.map(_problem, block))
+        for done, problem in enumerate(problems, start=1):
             if problem is not None:
                 broken.append(problem)
             if progress is not None:

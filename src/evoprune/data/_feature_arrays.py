@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from evoprune import _large
 from evoprune._types import Float32Array, IntArray
+from evoprune.data._array_files import AnyArray
 from evoprune.data._classes import require_classes
 from evoprune.data._dataset import Division
 from evoprune.data._splits import DEFAULT_SPLIT, Split, split_rows
 from evoprune.errors import DataError
 
-AnyArray: TypeAlias = NDArray[np.generic]
 FeaturePart: TypeAlias = tuple[str, Float32Array, IntArray]
 """Name of the part, features `[n, D]`, labels `[n]` as given."""
+
+_ROWS = 4096
+"""Rows that are looked at together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,12 +163,16 @@ def checked_features(X: AnyArray, what: str) -> Float32Array:
     if X.ndim != 2 or 0 in X.shape:
         raise DataError(f"{what} has shape {list(X.shape)}; give a matrix [rows, features] that is not empty")
     with np.errstate(over="ignore"):
-        features = np.ascontiguousarray(X, dtype=np.float32)
-    if not np.isfinite(features).all():
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(features))[0])
-        value = X[row, column]
-        why = f"{value}, too large for float32" if np.isfinite(value) else str(value)
-        raise DataError(f"{what} is {why} at row {row}, column {column} (counted from 0); features must be finite")
+        features: Float32Array = _large.convert(X, np.float32)
+    for start in range(0, len(features), _ROWS):
+        finite = np.isfinite(features[start : start + _ROWS])
+        if not finite.all():
+            row, column = (int(i) for i in np.argwhere(~finite)[0])
+            value = X[start + row, column]
+            why = f"{value}, too large for float32" if np.isfinite(value) else str(value)
+            raise DataError(
+                f"{what} is {why} at row {start + row}, column {column} (counted from 0); features must be finite"
+            )
     return features
 
 
@@ -199,7 +207,7 @@ def combine(
     else:
         division = _consecutive({label: len(X) for label, X, _ in parts})
         require_classes(labels, names, (division,), where)
-    X = parts[0][1] if len(parts) == 1 else np.concatenate([X for _, X, _ in parts])
+    X = parts[0][1] if len(parts) == 1 else _large.join([X for _, X, _ in parts])
     return FeatureArrays(name, X, labels, names, (division,))
 
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from evoprune._files import is_folder
 from evoprune._types import IntArray
 from evoprune.data._broken import check_images, without
 from evoprune.data._classes import require_classes
@@ -96,7 +97,7 @@ def fold_folder(folder: str | Path, fold: int | None) -> Path:
     appended = Path(f"{folder}{'' if fold is None else fold}")
     # A pathlib.Path has lost the closing slash that the published lines end in.
     below = Path(folder) / str(fold)
-    chosen = below if fold is not None and below.is_dir() and not appended.is_dir() else appended
+    chosen = below if fold is not None and is_folder(below) and not is_folder(appended) else appended
     require_folder(chosen)
     return chosen
 

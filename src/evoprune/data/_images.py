@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,9 @@ class FileImage:
             DataError: the file cannot be read.
         """
         try:
+            _require_contents(self.path)
             return hashlib.sha256(self.path.read_bytes()).hexdigest()
-        except OSError as error:
+        except (OSError, _RefusedError) as error:
             raise UnreadableImageError(self.path, _reason(error)) from error
 
     def load(self) -> ByteArray:
@@ -145,9 +147,17 @@ class _RefusedError(ValueError):
     """A file that Pillow may read, but that gives no 8-bit RGB image; the message is the reason."""
 
 
-def _decode(path: Path) -> ByteArray:
-    if path.stat().st_size == 0:
+def _require_contents(path: Path) -> None:
+    """Refuse what has no end or never begins: devices and pipes, which archives can hold under the name of an image."""
+    facts = path.stat()
+    if not (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
+        raise _RefusedError("it is a pipe or a device, which has no contents of its own")
+    if facts.st_size == 0:
         raise _RefusedError("the file is empty (0 bytes)")
+
+
+def _decode(path: Path) -> ByteArray:
+    _require_contents(path)
     with path.open("rb") as file, PIL.Image.open(file, formats=_FORMATS) as image:
         image.load()
         upright = _UPRIGHT.get(_orientation(image))

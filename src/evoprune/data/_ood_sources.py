@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from evoprune import _large
+from evoprune._files import is_file
 from evoprune._types import Float32Array, IntArray
+from evoprune.data._array_files import read_matrix
 from evoprune.data._dataset import Image
-from evoprune.data._feature_arrays import AnyArray, as_array, checked_features, checked_part, require_equal_widths
-from evoprune.data._feature_files import DAMAGED, read_archive, unreadable
+from evoprune.data._feature_arrays import as_array, checked_features, checked_part, require_equal_widths
+from evoprune.data._feature_files import read_archive
 from evoprune.data._images import FileImage
 from evoprune.data._scan import image_files, other_files, require_folder
 from evoprune.errors import DataError
@@ -59,10 +62,10 @@ def load_ood_features(path: str | Path) -> tuple[Float32Array, IntArray]:
         DataError: the file is missing, damaged or of another kind, lacks arrays, or its arrays cannot be used.
     """
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise DataError(f"{path} is not a file; give an .npz file with X, or an .npy file of a matrix")
     if path.suffix.lower() == ".npy":
-        return ood_from_array(_read_matrix(path), str(path))
+        return ood_from_array(read_matrix(path), str(path))
     arrays, present = read_archive(path)
     suffixes = [""] if "X" in arrays and "X_train" not in arrays else ["_train", "_val", "_test"]
     parts = [suffix for suffix in suffixes if f"X{suffix}" in arrays]
@@ -98,17 +101,7 @@ def ood_from_array(array: ArrayLike, name: str) -> tuple[Float32Array, IntArray]
 
 def _joined(matrices: dict[str, Float32Array], labels: IntArray | None, where: str) -> tuple[Float32Array, IntArray]:
     require_equal_widths(matrices, where)
-    X = np.concatenate(list(matrices.values()))
+    X = _large.join(list(matrices.values()))
     if labels is None:
         return X, np.zeros(len(X), dtype=np.int64)
     return X, np.unique(labels, return_inverse=True)[1].astype(np.int64)
-
-
-def _read_matrix(path: Path) -> AnyArray:
-    try:
-        with path.open("rb") as file:
-            # numpy.load would take a file that is no array for pickled objects, and say so.
-            array: AnyArray = np.lib.format.read_array(file, allow_pickle=False)
-            return array
-    except DAMAGED as error:
-        raise unreadable(str(path), error) from error

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from evoprune._files import is_folder
 from evoprune.data._published import (
     BothLayersSearch,
     GeneticSettings,
@@ -178,7 +179,7 @@ def _dataset(line: _Line) -> PublishedDataset:
 
 def _resolve(csv_path: Path, folder: str, folds: int) -> str:
     beside = f"{csv_path.parent.as_posix()}/{folder}"
-    present = Path(beside).is_dir() or (folds > 1 and Path(f"{beside}0").is_dir())
+    present = is_folder(beside) or (folds > 1 and is_folder(f"{beside}0"))
     return beside if present and not Path(folder).is_absolute() else folder
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from evoprune._files import is_folder, is_there
 from evoprune.data._images import IMAGE_SUFFIXES
 from evoprune.errors import DataError
 
@@ -20,9 +21,9 @@ def require_folder(path: Path) -> None:
     Raises:
         DataError: it does not exist or is a file.
     """
-    if path.is_dir():
+    if is_folder(path):
         return
-    if not path.exists():
+    if not is_there(path):
         raise DataError(f"{path} does not exist; give a folder of images, one sub-folder per class")
     way_out = {
         ".npz": "it looks like a feature file, to be given with --features",

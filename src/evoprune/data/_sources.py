@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from evoprune._files import is_folder, is_there
 from evoprune.data._dataset import ImageSet
 from evoprune.data._digits import load_digits_set
 from evoprune.data._folders import load_folder
@@ -31,9 +32,9 @@ def load_images(
         ConfigError: a split or seed that cannot be used.
     """
     path = Path(source)
-    if str(source) == DIGITS and not path.is_dir():
+    if str(source) == DIGITS and not is_folder(path):
         return load_digits_set(seed, split)
-    if not path.exists():
+    if not is_there(path):
         raise DataError(
             f"{source} does not exist; give a folder of images, one sub-folder per class, or '{DIGITS}' for "
             "the bundled data set"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 
@@ -34,7 +36,9 @@ def checked_archive(data: bytes) -> dict[str, bytes]:
             if len(set(names)) < len(names) or len({name.partition("/")[0] for name in names}) != 1:
                 raise RefusedError("its files are not those of one archive of torch")
             return {name.partition("/")[2]: archive.read(name) for name in names}
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except RefusedError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError, ValueError) as error:
         raise RefusedError("the archive is damaged or cut short") from error
 
 

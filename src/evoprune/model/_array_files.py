@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from evoprune.model._deployable import Deployable, shown_name
 from evoprune.model._facts import KEY, ExportFacts, RefusedError, arrays_bytes, parse_facts
 from evoprune.model._files import model_arrays, read_model_arrays
 from evoprune.model._model import Model
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _BACKBONE, _HEAD = "backbone.", "head."
 
@@ -50,11 +53,11 @@ def read_safetensors(data: bytes) -> tuple[Model, ExportFacts]:
     """
     try:
         arrays = load(data)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise RefusedError(str(error)) from error
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    text = header.get("__metadata__", {}).get(KEY)
-    return _unpacked(arrays, text)
+    metadata = header.get("__metadata__")
+    return _unpacked(arrays, metadata.get(KEY) if isinstance(metadata, dict) else None)
 
 
 def read_torch(data: bytes) -> tuple[Model, ExportFacts]:
@@ -70,14 +73,31 @@ def read_torch(data: bytes) -> tuple[Model, ExportFacts]:
         contents = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise RefusedError("it holds more than tensors, and such a file can run code") from error
-    except (RuntimeError, EOFError, KeyError, OSError, AttributeError, TypeError) as error:
+    except Exception as error:
+        # Its unpickler raises nearly any exception on a damaged file (IndexError, AssertionError, struct.error, ..).
         raise RefusedError("torch cannot read it") from error
     if not isinstance(contents, dict):
         raise RefusedError("it is no model of evoprune")
     text = contents.pop(KEY, None)
     if not all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in contents.items()):
         raise RefusedError("it holds more than tensors")
-    return _unpacked({name: value.numpy() for name, value in contents.items()}, text)
+    return _unpacked({name: _as_array(value) for name, value in contents.items()}, text)
+
+
+def _as_array(tensor: Tensor) -> NDArray[Any]:
+    """The numbers of a tensor.
+
+    Raises:
+        RefusedError: it is of a kind that numpy has not, or repeats what is stored of it, to any size.
+    """
+    try:
+        array: NDArray[Any] = tensor.detach().numpy()
+        stored = tensor.untyped_storage().nbytes()
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise RefusedError("it holds tensors that a model of evoprune has not") from error
+    if array.nbytes > stored:
+        raise RefusedError("a tensor in it is larger than what is stored of it")
+    return array
 
 
 def _packed(deployable: Deployable) -> tuple[dict[str, NDArray[Any]], ExportFacts]:
@@ -106,7 +126,7 @@ def _unpacked(arrays: dict[str, NDArray[Any]], text: object) -> tuple[Model, Exp
         if facts.input == "image":
             build = (facts.backbone or {})["build"]
             backbone = unpack(_named(arrays, _BACKBONE), build)
-    except (AttributeError, KeyError, TypeError, BackboneError, ConfigError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, BackboneError, ConfigError) as error:
         why = str(error) if isinstance(error, BackboneError) else "its parts do not fit together"
         raise RefusedError(why) from error
     if len(facts.class_names) != head.classes or (backbone is not None and backbone.width != head.width):

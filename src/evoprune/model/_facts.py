@@ -92,7 +92,7 @@ def parse_facts(text: str) -> ExportFacts:
         raise RefusedError("the facts do not say how images are prepared")
     how = facts.preprocessing
     if how is not None and not (
-        all(1 <= side <= _LONGEST_SIDE for side in how.size) and min(how.std) > 0 and 0 < how.crop_fraction <= 1
+        all(1 <= side <= _LONGEST_SIDE for side in how.size) and min(how.std) > 0 and 0.01 <= how.crop_fraction <= 1
     ):
         raise RefusedError("the preparation of images is out of range")
     return facts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from evoprune._files import write_atomic
+from evoprune._files import read_sealed, sealed_json, write_together
 from evoprune.errors import ConfigError, StorageError
 from evoprune.model._rejection import Rejection, read_rejection
 from evoprune.model._stored_head import AnyHead, StoredHead, read_head, store_head
@@ -68,8 +67,7 @@ def write_files(folder: Path, stored: StoredModel) -> None:
         description["rejection"] = rejection.facts()
     contents = save(model_arrays(head, rejection))
     description["head_sha256"] = hashlib.sha256(contents).hexdigest()
-    write_atomic(folder / "head.safetensors", contents)
-    write_atomic(folder / "model.json", json.dumps(description, indent=2) + "\n")
+    write_together({folder / "head.safetensors": contents, folder / "model.json": sealed_json(description)})
 
 
 def model_arrays(head: StoredHead, rejection: Rejection | None) -> dict[str, NDArray[Any]]:
@@ -115,7 +113,7 @@ def read_files(folder: Path) -> StoredModel:
             dict(description["about"]),
             rejection,
         )
-    except (AttributeError, KeyError, TypeError, ValueError, ConfigError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, ConfigError) as error:
         raise _damaged(path, str(error) if isinstance(error, ValueError) else repr(error)) from error
     if len(names) != stored.head.classes:
         raise _damaged(path, f"{len(names)} class names for {stored.head.classes} outputs")
@@ -142,14 +140,14 @@ def stored_backbone(folder: Path) -> tuple[str, str] | None:
 
 def _description(path: Path) -> dict[str, Any]:
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = read_sealed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise StorageError(
             f"{path} cannot be read: {error.strerror or error}; name a run folder or the folder of a model"
         ) from error
     except ValueError as error:
         raise _damaged(path, str(error)) from error
-    if not isinstance(description, dict) or "format_version" not in description:
+    if "format_version" not in description:
         raise _damaged(path, "it is no description of a model")
     if description["format_version"] not in (FORMAT_VERSION, ENSEMBLE_VERSION):
         raise StorageError(

@@ -5,9 +5,6 @@ Others exist that read and write files (`aten::from_file`, `aten::save`) or prin
 
 from __future__ import annotations
 
-FORBIDDEN_CODE = (b"__setstate__", b"__getstate__", b"torch.classes", b"torch_classes")
-"""Words in a file's code or pickles by which something would run, or be made, when torch loads it."""
-
 _PLUMBING = frozenset(
     f"prim::{name}"
     for name in (

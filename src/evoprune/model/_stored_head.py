@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from evoprune._types import Float32Array, IntArray
 from evoprune.heads import CompactHead, EnsembleHead, Vote
 
+_MOST = 1 << 48
+"""Beyond any number of features or connections."""
+
+_MOST_VOTES = 100_000
+"""Votes of an ensemble; its members are repeated in memory as often as they vote."""
+
 AnyHead: TypeAlias = CompactHead | EnsembleHead
 """What a model classifies features with."""
 
@@ -164,18 +170,21 @@ def read_head(arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> S
     Raises:
         KeyError, TypeError, ValueError: something is missing, or does not fit together.
     """
-    width = int(facts["width"])
+    width = _count(facts["width"])
     vote = facts.get("vote")
     if vote is None:
         return StoredHead(width, (_member(arrays, "", width, facts["connections"], 1),))
     if vote not in get_args(Vote):
         raise ValueError(f"the vote {vote!r} is unknown")
     members = tuple(
-        _member(arrays, f"member.{number}.", width, fact["connections"], int(fact["votes"]))
+        _member(arrays, f"member.{number}.", width, fact["connections"], _count(fact["votes"]))
         for number, fact in enumerate(facts["members"])
     )
-    if not members or len({m.matrices[-1].values.shape[1] for m in members}) > 1 or min(m.votes for m in members) < 1:
+    votes = [member.votes for member in members]
+    if not votes or len({m.matrices[-1].values.shape[1] for m in members}) > 1 or min(votes) < 1:
         raise ValueError("its members do not fit together")
+    if sum(votes) > _MOST_VOTES:
+        raise ValueError(f"it has {sum(votes):,} votes, more than any ensemble")
     return StoredHead(width, members, vote)
 
 
@@ -192,12 +201,18 @@ def _member(
             for i in layers
         ),
         tuple(arrays.get(f"{prefix}bias.{i}") for i in layers),
-        tuple(map(int, connections)),
+        tuple(map(_count, connections)),
         votes,
     )
     if not _fits(member, width):
         raise ValueError("its arrays do not fit together")
     return member
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < _MOST:
+        raise ValueError(f"{value!r:.40} is no number of anything")
+    return value
 
 
 def _fits(member: StoredMember, width: int) -> bool:

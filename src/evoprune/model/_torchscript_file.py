@@ -21,7 +21,9 @@ from evoprune.model._deployable import Deployable
 from evoprune.model._facts import KEY, ExportFacts, RefusedError, parse_facts
 from evoprune.model._head_graph import head_model
 from evoprune.model._onnx_file import Run, checked_outputs, whole_graph
-from evoprune.model._script_operators import FORBIDDEN_CODE, is_plain_operator
+from evoprune.model._script_code import FORBIDDEN_CODE, is_shallow
+from evoprune.model._script_operators import is_plain_operator
+from evoprune.model._script_tensors import check_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +33,9 @@ _FACTS_FILE = f"{KEY}.json"
 _IN_ARCHIVE = f"extra/{_FACTS_FILE}"
 _WRITERS_OWN = ("version", "byteorder", ".data/serialization_id")
 """Files that every archive of torch has; the last differs each time."""
+
+_TENSORS_OF = {"data.pkl": "data/", "constants.pkl": "constants/"}
+"""The pickles of a TorchScript file, and where the bytes of their tensors lie."""
 
 _WRITTEN_LAST = (*_WRITERS_OWN, _IN_ARCHIVE)
 
@@ -87,6 +92,9 @@ def read_torchscript(data: bytes) -> tuple[Run, ExportFacts]:
     for name, contents in files.items():
         if name.endswith((".py", ".pkl")) and any(word in contents for word in FORBIDDEN_CODE):
             raise RefusedError("it holds code that would run when it is opened")
+        if name.endswith(".py") and not is_shallow(contents):
+            raise RefusedError("its code is nested deeper than that of a network")
+    _check_tensors(files)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -108,6 +116,21 @@ def read_torchscript(data: bytes) -> tuple[Run, ExportFacts]:
         return checked_outputs([logits, *scores], len(batch), facts)
 
     return run, facts
+
+
+def _check_tensors(files: dict[str, bytes]) -> None:
+    """Refuse tensors that are larger than their bytes, which torch would make all the same.
+
+    Raises:
+        RefusedError: there are such, or pickles of another kind.
+    """
+    for name, contents in files.items():
+        if name.endswith(".pkl"):
+            folder = _TENSORS_OF.get(name)
+            if folder is None:
+                raise RefusedError(f"it has a pickle {name!r}, which a model of evoprune has not")
+            sizes = {path.removeprefix(folder): len(data) for path, data in files.items() if path.startswith(folder)}
+            check_tensors(contents, sizes)
 
 
 def _archive(files: dict[str, bytes]) -> bytes:

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from evoprune._large import take
 from evoprune._types import BoolArray, Float32Array, FloatArray, IntArray
 from evoprune.errors import ConfigError
 from evoprune.objectives._ood_detector import fit_detector, get_ood_score
@@ -82,11 +83,11 @@ class Evaluated:
         X, fold = self.data.X, self.data.folds[number]
         outside = self.data.extra[OOD][number]
         detectors = [
-            fit_detector(self.ood_score, head, X[fold.train], self.data.y[fold.train])
+            fit_detector(self.ood_score, head, take(X, fold.train), self.data.y[fold.train])
             for head in self.trained.heads[number]
         ]
         return (
-            np.stack([detector.score(X[fold.evaluate]) for detector in detectors]),
+            np.stack([detector.score(take(X, fold.evaluate)) for detector in detectors]),
             np.stack([detector.score(outside) for detector in detectors]),
         )
 

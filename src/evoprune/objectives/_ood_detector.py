@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evoprune import _large
 from evoprune._types import Float32Array, FloatArray, IntArray
 from evoprune.heads import CompactHead
 from evoprune.objectives._lookup import unknown
@@ -119,6 +120,6 @@ def fit_detector(name: str, head: CompactHead, X_train: Float32Array, y_train: I
 
 def _features(head: CompactHead, X: Float32Array) -> FloatArray:
     """Features `[N, h]` in which a head's images are compared."""
-    features = penultimate(head, X).astype(np.float64)
+    features: FloatArray = _large.convert(penultimate(head, X), np.float64)
     # A head with nothing active tells no images apart, as if it had one unit that is always 0.
     return features if features.shape[1] else np.zeros((len(X), 1))

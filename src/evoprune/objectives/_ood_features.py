@@ -10,10 +10,14 @@ from typing import Protocol
 
 import numpy as np
 
+from evoprune import _large
 from evoprune._types import FloatArray, IntArray
 
 NEIGHBOURS = 50
 """k of the k-th nearest neighbour (Sun et al. 2022, section 4: chosen for data sets of the size of CIFAR-10)."""
+
+_ROWS = 4096
+"""Rows that are centred at a time."""
 
 
 class FeatureScore(Protocol):
@@ -56,7 +60,11 @@ def fit_mahalanobis(features: FloatArray, labels: IntArray) -> Mahalanobis:
 
     classes, numbers = np.unique(labels, return_inverse=True)
     means = np.stack([features[numbers == number].mean(axis=0) for number in range(len(classes))])
-    covariance, _ = ledoit_wolf(features - means[numbers], assume_centered=True)
+    centred = _large.empty(features.shape, features.dtype)
+    for start in range(0, len(features), _ROWS):
+        rows = slice(start, start + _ROWS)
+        np.subtract(features[rows], means[numbers[rows]], out=centred[rows])
+    covariance, _ = ledoit_wolf(centred, assume_centered=True)
     variances, directions = np.linalg.eigh(covariance)
     # Directions without variation have no scale; they count for nothing, as in a pseudo-inverse.
     known = variances > variances[-1] * len(variances) * np.finfo(np.float64).eps

@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evoprune.errors import ConfigError, StorageError
 from evoprune.page._source import Source
+from evoprune.report import csv_cell
 from evoprune.workflow import EXPERIMENT, RunConfig
 
+if TYPE_CHECKING:
+    from evoprune.experiments import SparsityTable
+
 TABLE = "sparsity.csv"
-"""The table of the experiment `sparsity`."""
-
-_SEARCHES = {"guided": "guided search", "genetic": "genetic algorithm (published)", "nsga2": "NSGA-II (published)"}
-
-_DENSE = ("dense", "dense_dropout")
+"""By which a folder is known to hold an experiment `sparsity`."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The rows of an experiment that belong to the data of a run.
+    """What an experiment holds of the data of a run.
 
     Attributes:
-        folder: of the experiment.
+        table: of the experiment.
         dataset: what it calls the data.
-        rows: of its table.
     """
 
-    folder: Path
+    table: SparsityTable
     dataset: str
-    rows: list[dict[str, str]]
 
 
 def find_comparison(source: Source, named: Path | None = None) -> Comparison | None:
@@ -54,10 +50,6 @@ def find_comparison(source: Source, named: Path | None = None) -> Comparison | N
     if source.config is None:
         return None
     if named is not None:
-        if not (named / TABLE).is_file():
-            raise StorageError(
-                f"{named} holds no {TABLE}; name a folder that `evoprune experiment sparsity` has written"
-            )
         found = _of(source.config, named)
         if found is None:
             raise ConfigError(
@@ -89,56 +81,45 @@ def _names(config: RunConfig) -> list[str]:
     """What an experiment may call the data of a run: by its path, with the backbone where there are several."""
     path = Path(config.data)
     name = (path.stem if config.kind == "features" else path.name) or "run"
-    return [name] if config.backbone is None else [name, f"{name} {Path(config.backbone).stem}"]
+    found = [name] if config.backbone is None else [name, f"{name} {Path(config.backbone).stem}"]
+    return [str(csv_cell(one)) for one in found]
 
 
 def _of(config: RunConfig, folder: Path) -> Comparison | None:
-    try:
-        with (folder / TABLE).open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise StorageError(f"{folder / TABLE} cannot be read: {error}; run the experiment again") from error
-    for name in _names(config):
-        own = [
-            row
-            for row in rows
-            if (row.get("dataset"), row.get("encoding"), row.get("protocol"))
-            == (name, config.encoding, config.protocol)
-        ]
-        if own:
-            return Comparison(folder, name, own)
-    return None
+    # Loads torch, and so only where there is something to read.
+    from evoprune.experiments import load_sparsity  # noqa: PLC0415
+
+    table = load_sparsity(folder)
+    if (table.encoding, table.protocol) != (config.encoding, config.protocol):
+        return None
+    return next((Comparison(table, name) for name in _names(config) if name in table.datasets), None)
 
 
 def sparsity(comparison: Comparison) -> dict[str, Any]:
     """Test accuracy of every method over the active share, mean and standard deviation over seeds."""
-    from evoprune.baselines import BASELINES  # noqa: PLC0415
+    from evoprune.experiments import SEARCHES, titled  # noqa: PLC0415
 
-    methods = list(dict.fromkeys(row["method"] for row in comparison.rows))
+    table, dataset = comparison.table, comparison.dataset
     curves = []
-    for method in methods:
-        if method in _DENSE:
-            continue
-        own = [row for row in comparison.rows if row["method"] == method]
-        points = [_point(own, share) for share in sorted({float(row["share"]) for row in own})]
-        title = BASELINES[method].title if method in BASELINES else method
+    for method in table.methods(dataset):
+        curve = table.curve(dataset, method)
         curves.append(
             {
                 "name": method,
-                "title": _SEARCHES.get(method, title),
-                "search": method in _SEARCHES,
-                "seeds": len({row["seed"] for row in own}),
-                "share": [point[0] for point in points],
-                "mean": [point[1] for point in points],
-                "std": [point[2] for point in points],
+                "title": titled(method),
+                "search": method in SEARCHES,
+                "seeds": curve.seeds,
+                "share": curve.shares,
+                "mean": curve.mean,
+                "std": curve.std,
             }
         )
-    dense = _numbers([row for row in comparison.rows if row["method"] == "dense"], "test_accuracy")
+    dense = table.dense(dataset)
     return {
-        "folder": str(comparison.folder),
-        "dataset": comparison.dataset,
+        "folder": str(table.folder),
+        "dataset": dataset,
         "curves": curves,
-        "dense": float(np.mean(dense)) if dense else None,
+        "dense": None if dense is None else dense[0],
     }
 
 
@@ -148,28 +129,13 @@ def random_gap(comparison: Comparison, share: float) -> dict[str, Any] | None:
     Returns:
         Means over seeds, with the share that they have; None where the experiment has no random masks.
     """
-    own = [row for row in comparison.rows if row["method"] == "random"]
+    own = [row for row in comparison.table.rows if (row["dataset"], row["method"]) == (comparison.dataset, "random")]
     if not own:
         return None
-    nearest = min({float(row["share"]) for row in own}, key=lambda other: abs(np.log(other / share)))
-    there = [row for row in own if float(row["share"]) == nearest]
-    validation, test = _numbers(there, "validation_accuracy"), _numbers(there, "test_accuracy")
-    if not validation or len(validation) != len(test):
+    nearest = min({row["share"] for row in own}, key=lambda other: abs(np.log(other / share)))
+    there = [row for row in own if row["share"] == nearest]
+    parts = ("validation", "test")
+    if any(row[f"{part}_accuracy"] is None for row in there for part in parts):
         return None
-    return {
-        "share": nearest,
-        "masks": len(there),
-        "validation": float(np.mean(validation)),
-        "test": float(np.mean(test)),
-    }
-
-
-def _point(rows: Sequence[dict[str, str]], share: float) -> tuple[float, float | None, float | None]:
-    values = _numbers([row for row in rows if float(row["share"]) == share], "test_accuracy")
-    if not values:
-        return share, None, None
-    return share, float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
-
-
-def _numbers(rows: Sequence[dict[str, str]], column: str) -> list[float]:
-    return [float(row[column]) for row in rows if row.get(column)]
+    means = {part: float(np.mean([row[f"{part}_accuracy"] for row in there])) for part in parts}
+    return {"share": nearest, "masks": len(there), **means}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import json
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from evoprune._files import read_sealed
 from evoprune.page._pictures import Figures
+from evoprune.workflow import ENSEMBLE
+
+logger = logging.getLogger(__name__)
 
 _EXPLAINED = (
     ("heatmaps_classes", "Where the predicted class comes from, in the pruned and in the dense head"),
@@ -36,10 +39,12 @@ _CONTENDERS = {
 def read_explanation(folder: Path) -> dict[str, Any] | None:
     """What `explain` found, or None where it has not been called or its file cannot be read."""
     try:
-        found = json.loads((folder / "explain" / "explanation.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_sealed((folder / "explain" / "explanation.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
         return None
-    return found if isinstance(found, dict) else None
+    except (OSError, ValueError) as error:
+        logger.warning("the explanation in %s is not shown in the report: %s", folder, error)
+        return None
 
 
 def strengths(explanation: dict[str, Any] | None) -> dict[int, float] | None:
@@ -74,11 +79,12 @@ def explained(folder: Path, explanation: dict[str, Any], figures: Figures) -> di
 def ensemble(folder: Path, figures: Figures | None) -> dict[str, Any] | None:
     """The ensemble beside its contenders on the test part; None where `ensemble` has not been called."""
     try:
-        with (folder / "ensemble" / "ensemble.csv").open(encoding="utf-8", newline="") as file:
-            lines = list(csv.DictReader(file))
-        names = list(dict.fromkeys(line["contender"] for line in lines))
-        rows = [_contender(name, [line for line in lines if line["contender"] == name]) for name in names]
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, ValueError):
+        kept = read_sealed((folder / "ensemble" / ENSEMBLE).read_text(encoding="utf-8"))
+        rows = [_contender(contender) for contender in kept["contenders"]]
+    except FileNotFoundError:
+        return None
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        logger.warning("the ensemble in %s is not shown in the report: %r", folder, error)
         return None
     if not rows:
         return None
@@ -91,10 +97,11 @@ def ensemble(folder: Path, figures: Figures | None) -> dict[str, Any] | None:
     }
 
 
-def _contender(name: str, lines: list[dict[str, str]]) -> dict[str, Any]:
+def _contender(contender: dict[str, Any]) -> dict[str, Any]:
+    name, measured = contender["name"], contender["by_repetition"]
     figures = {}
     for measure in _MEASURES:
-        values = [float(line[measure]) for line in lines if line.get(measure)]
+        values = [float(value) for value in measured.get(measure, []) if value is not None]
         figures[measure] = {
             "mean": float(np.mean(values)) if values else None,
             "std": float(np.std(values, ddof=1)) if len(values) > 1 else None,
@@ -102,9 +109,9 @@ def _contender(name: str, lines: list[dict[str, str]]) -> dict[str, Any]:
     return {
         "name": name,
         "title": _CONTENDERS.get(name, name.replace("_", " ")),
-        "heads": int(lines[0]["heads"]),
-        "parameters": int(lines[0]["parameters"]),
-        "hindsight": lines[0].get("hindsight") == "1",
-        "repetitions": len(lines),
+        "heads": int(contender["heads"]),
+        "parameters": int(contender["parameters"]),
+        "hindsight": bool(contender["hindsight"]),
+        "repetitions": max(map(len, measured.values()), default=0),
         "figures": figures,
     }

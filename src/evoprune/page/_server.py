@@ -55,11 +55,10 @@ class PageServer:
         # What is wrong with a run is said now rather than to a browser.
         self._pages.current()
         try:
-            self._server = ThreadingHTTPServer((ADDRESS, port), _handler(self._pages))
+            self._server = _Server((ADDRESS, port), _handler(self._pages))
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or error
             raise StorageError(f"port {port} of {ADDRESS} cannot be used: {why}; give another --port") from error
-        self._server.daemon_threads = True
 
     @property
     def port(self) -> int:
@@ -85,6 +84,17 @@ class PageServer:
 
     def __exit__(self, *_: object) -> None:
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    """Answers each connection in a thread of its own, and says nothing of those that end early."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep it to the log: a browser that goes away in the middle is nothing that a person has to read."""
+        del request, client_address
+        logger.debug("a request was not answered to its end", exc_info=True)
 
 
 class _Pages:
@@ -163,6 +173,9 @@ def _handler(pages: _Pages) -> type[BaseHTTPRequestHandler]:
             if self.headers.get_all("Host") not in ([f"{ADDRESS}:{port}"], [f"localhost:{port}"]):
                 self._refuse(HTTPStatus.MISDIRECTED_REQUEST, "This server answers to 127.0.0.1 alone.")
                 return
+            if self.headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in self.headers:
+                self._refuse(HTTPStatus.BAD_REQUEST, "What is only looked at is asked for without a body.")
+                return
             if self.path not in ("/", "/data.json"):
                 self._refuse(HTTPStatus.NOT_FOUND, "There is nothing here but / and /data.json.")
                 return
@@ -196,8 +209,10 @@ def _handler(pages: _Pages) -> type[BaseHTTPRequestHandler]:
                 "Content-Length": str(len(body)),
                 "Content-Security-Policy": content_policy(live=True).header,
                 "X-Content-Type-Options": "nosniff",
+                "X-Frame-Options": "DENY",
                 "Referrer-Policy": "no-referrer",
                 "Cross-Origin-Resource-Policy": "same-origin",
+                "Cross-Origin-Opener-Policy": "same-origin",
                 "Cache-Control": "no-store",
             }.items():
                 self.send_header(name, value)

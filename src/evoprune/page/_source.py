@@ -12,12 +12,10 @@ import numpy as np
 
 from evoprune._types import BoolArray, FloatArray
 from evoprune.objectives import OBJECTIVES
+from evoprune.page._kept import KEPT, whole
 from evoprune.search import non_dominated
 from evoprune.study import Evaluation, Store
 from evoprune.workflow import RunConfig, RunFolder, read_front, read_merged, read_status
-
-_KEPT = ("data", "predictions")
-"""Results of a store that pages are made from, beside its summary."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +95,7 @@ def _read_run(run: RunFolder) -> Source:
     if run.store.is_file():
         with closing(Store(run.store)) as store:
             evaluations = tuple(store.evaluations())
-            kept = {name: store.result(name) for name in _KEPT}
+            kept = {name: whole(name, store.result(name)) for name in KEPT}
     summary = status.summary
     # It may have been extended between the two looks.
     if summary is not None and summary["evaluations"] == len(evaluations):

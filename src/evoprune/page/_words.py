@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from evoprune.page._certainty import Difference, of_predictions, of_spreads
 from evoprune.page._confusion import right
 from evoprune.page._plain import counted, signed
 from evoprune.page._source import Source
-from evoprune.report import reversed_remark
+from evoprune.report import reversed_remark, soft_remark, unpruned_remark
 
 _NOUNS = {"features": "feature", "connections": "connection"}
 
@@ -20,7 +21,8 @@ def noun_of(encoding: str) -> str:
 
 def difference(source: Source) -> Difference | None:
     """How much more accurate the chosen head is than the one that is not pruned, where that can be said."""
-    if source.summary is None or "best" not in source.summary:
+    if source.summary is None or "best" not in source.summary or unpruned_remark(source.summary):
+        # The full head, compared with itself, differs in nothing.
         return None
     known = right(source)
     if known is not None:
@@ -29,16 +31,21 @@ def difference(source: Source) -> Difference | None:
 
 
 def in_words(source: Source) -> list[dict[str, str]]:
-    """Sentences, each with what it is about: `gain`, `size`, `sure`, `ood`, `choice`, `protocol`, `care`."""
+    """Sentences, each with what it is about: `gain`, `size`, `sure`, `soft`, `ood`, `choice`, `protocol`, `care`."""
     if source.summary is None:
         return _so_far(source)
     if "best" not in source.summary:
         return _merged(source)
     dense, best = source.summary["dense"], source.summary["best"]
     found = difference(source)
-    sentences = [("gain", _gain(source, dense, best)), ("size", _size(source, dense, best))]
+    full = unpruned_remark(source.summary, shlex.quote(str(source.folder)))
+    if full:
+        sentences = [("gain", _unpruned(source, best)), ("size", full[0])]
+    else:
+        sentences = [("gain", _gain(source, dense, best)), ("size", _size(source, dense, best))]
     if found is not None:
         sentences.append(("sure", _sure(found)))
+    sentences += [("soft", said) for said in soft_remark(source.summary)]
     if "ood" in best["test"]:
         sentences.append(("ood", _outside(dense, best)))
     sentences += [("choice", _choice(source)), ("protocol", _protocol(source)), *_care(source)]
@@ -85,6 +92,12 @@ def _gain(source: Source, dense: dict[str, Any], best: dict[str, Any]) -> str:
         f"The evolved head is right for {_percent(best)} of the test {source.noun}, the head that is not pruned for "
         f"{_percent(dense)}: {verb} {abs(points):.2f} points."
     )
+
+
+def _unpruned(source: Source, best: dict[str, Any]) -> str:
+    if best["test_accuracy"] is None:
+        return "No test accuracy can be told: a training has diverged."
+    return f"The chosen head is right for {_percent(best)} of the test {source.noun}."
 
 
 def _percent(head: dict[str, Any]) -> str:

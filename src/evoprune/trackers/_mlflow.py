@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evoprune.errors import ConfigError
+from evoprune.report import printable
 from evoprune.trackers._package import require_package
 from evoprune.trackers._tracker import Tracker
 from evoprune.workflow import Study
@@ -48,7 +49,7 @@ class MlflowTracker(Tracker):
         import mlflow  # noqa: PLC0415
 
         self.uri = uri or mlflow.get_tracking_uri()
-        self.name = name or (study.features.name if study.folder is None else study.folder.path.name)
+        self.name = printable(name or (study.features.name if study.folder is None else study.folder.path.name))
         self.experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or _EXPERIMENT
         self._run = ""
 

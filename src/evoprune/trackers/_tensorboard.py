@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evoprune.errors import ConfigError
+from evoprune.report import markdown
 from evoprune.trackers._package import require_package
 from evoprune.trackers._tracker import Tracker
 from evoprune.workflow import Study
@@ -51,7 +52,7 @@ class TensorBoardTracker(Tracker):
                 f"{self.folder} cannot be written to ({error.strerror or error}); "
                 "give tensorboard:FOLDER, or no tracker"
             ) from error
-        rows = "\n".join(f"| {name} | `{value}` |" for name, value in settings.items())
+        rows = "\n".join(f"| {markdown(name)} | {markdown(value)} |" for name, value in settings.items())
         self._writer.add_text("settings", f"| setting | value |\n|---|---|\n{rows}")
 
     def _write(self, figures: dict[str, float], evaluations: int) -> None:

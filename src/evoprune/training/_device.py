@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import psutil
 import torch
 
-from evoprune.errors import ConfigError
+from evoprune.errors import ConfigError, is_shortage
 
 _NAMES = ("auto", "cpu", "cuda")
 
@@ -89,8 +89,11 @@ def named_shortage(device: torch.device) -> Iterator[None]:
     """
     try:
         yield
-    except torch.cuda.OutOfMemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if not is_shortage(error):
+            raise
+        other = "" if device.type == "cpu" else ", give another device, such as cpu"
         raise ConfigError(
-            f"the memory of device {str(device)!r} ran out while training; "
-            "end what else uses it, give another device, such as cpu, or a head with fewer units"
+            f"the memory of device {str(device)!r} ran out while training; end what else uses it{other}, or give a "
+            "head with fewer units"
         ) from error

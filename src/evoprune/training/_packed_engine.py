@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from evoprune._types import Float32Array
+from evoprune.errors import is_shortage
 from evoprune.training._device import exact_products, free_bytes, named_shortage
 from evoprune.training._device_rows import DeviceRows
 from evoprune.training._engine import CompactWeights
@@ -57,6 +58,7 @@ class PackedEngine:
         master: torch.dtype = torch.float32,
     ) -> None:
         self.recipe, self.device, self.master = recipe, device, master
+        self._most: dict[Bucket, int] = {}
         with named_shortage(device):
             self.rows = DeviceRows(features, [goal.to(master) for goal in goals], device)
 
@@ -84,15 +86,20 @@ class PackedEngine:
         with exact_products(), named_shortage(self.device):
             starts = {seed: tuple(map(self._bordered, initial[seed])) for seed in {job.seed for job in jobs}}
             for bucket, numbers in plan.items():
-                slots = self._slots(bucket, [jobs[n] for n in numbers])
-                for first in range(0, len(numbers), slots):
-                    pack = numbers[first : first + slots]
-                    network = PackedNetwork(
-                        [jobs[n] for n in pack], bucket, slots, self.rows, starts, self.recipe, self.master
-                    )
-                    for slot, weights in self._train_pack(network, cancelled, max_steps):
-                        yield pack[slot], weights
-                    del network  # its memory is for the next
+                slots, waiting = self._slots(bucket, [jobs[n] for n in numbers]), numbers
+                while waiting:
+                    pack, done = waiting[:slots], set()
+                    try:
+                        for slot, weights in self._train_pack(
+                            [jobs[n] for n in pack], bucket, slots, starts, cancelled, max_steps
+                        ):
+                            done.add(pack[slot])
+                            yield pack[slot], weights
+                    except (MemoryError, RuntimeError) as error:
+                        if slots == 1 or not is_shortage(error):
+                            raise
+                        slots = self._halved(bucket, slots)
+                    waiting = [number for number in waiting if number not in done]
 
     def _bordered(self, matrix: Float32Array) -> Tensor:
         """Initial weights on the device, with a row and a column of zeros at the end for what pads a slot."""
@@ -102,6 +109,7 @@ class PackedEngine:
         groups, free = len({(job.fold, job.seed) for job in jobs}), free_bytes(self.device)
         dtype = self.rows.dtype
         slots = affordable_slots(bucket, groups, self.rows.width, self.recipe, dtype, self.master, free)
+        slots = min(slots, self._most.get(bucket, slots))
         logger.info("%d training(s) of %s units, %d in a pack", len(jobs), "-".join(map(str, bucket.sizes)), slots)
         if slots < bucket.slots:
             logger.warning(
@@ -112,15 +120,36 @@ class PackedEngine:
             )
         return slots
 
+    def _halved(self, bucket: Bucket, slots: int) -> int:
+        """Half as many slots, for this bucket from now on: memory ran out, whatever was estimated."""
+        self._most[bucket] = slots // 2
+        logger.warning(
+            "memory of %s ran out with %d training(s) in a pack; those not done are trained again with %d, and "
+            "results may differ in their last digits",
+            self.device,
+            slots,
+            slots // 2,
+        )
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return slots // 2
+
     def _train_pack(
-        self, network: PackedNetwork, cancelled: Callable[[], bool], max_steps: int | None
+        self,
+        jobs: Sequence[Job],
+        bucket: Bucket,
+        slots: int,
+        starts: Mapping[int, tuple[Tensor, ...]],
+        cancelled: Callable[[], bool],
+        max_steps: int | None,
     ) -> Iterator[tuple[int, CompactWeights]]:
         """Train one pack; gives slots and weights as they are done.
 
         A training that stops early is handed over at once; its slot is idle until the
         last one of the pack is done, since others cannot join in the middle of a schedule.
         """
-        recipe, each, count = self.recipe, network.bucket.steps, len(network.jobs)
+        network = PackedNetwork(jobs, bucket, slots, self.rows, starts, self.recipe, self.master)
+        recipe, each, count = self.recipe, bucket.steps, len(jobs)
         steps = each * recipe.epochs
         best, best_epoch = np.full(count, np.inf), np.zeros(count, dtype=np.int64)
         waiting = np.ones(count, dtype=np.bool_)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import psutil
@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from evoprune._types import Float32Array
+from evoprune.errors import is_shortage
 from evoprune.heads import CompactHead, Head, Structure, compact_head
 from evoprune.training._apply import CHUNK_ROWS, head_logits
 from evoprune.training._cancelled import TrainingCancelled
-from evoprune.training._device import resolve_device, trains_in_packs
+from evoprune.training._device import named_shortage, resolve_device, trains_in_packs
 from evoprune.training._engine import CompactWeights, train_compact
 from evoprune.training._packed_engine import PackedEngine
 from evoprune.training._packs import Job
@@ -56,6 +57,10 @@ class TrainedCandidate:
             epochs=tuple((fold[index],) for fold in self.epochs),
             extra={name: tuple((fold[index],) for fold in folds) for name, folds in self.extra.items()},
         )
+
+
+_Key: TypeAlias = tuple[int, int, int]
+"""Number of a candidate, number of a fold, and seed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +105,7 @@ class Trainer:
         self._folds: list[PreparedFold] | None = None
         self._initial: dict[int, tuple[Float32Array, ...]] = {}
         self._packed: PackedEngine | None = None
+        self._most_workers: int | None = None
 
     def train(
         self,
@@ -117,11 +123,41 @@ class Trainer:
         Returns:
             P results, in the order of `structures`.
         """
-        folds = self._prepared(seeds)
-        keys = [(p, f, s) for p in range(len(structures)) for f in range(len(folds)) for s in seeds]
+        with named_shortage(self.device):
+            folds = self._prepared(seeds)
+            keys = [(p, f, s) for p in range(len(structures)) for f in range(len(folds)) for s in seeds]
+            results: dict[_Key, _Trained] = {}
+            while len(results) < len(keys):
+                workers = self._workers()
+                try:
+                    self._train_missing(structures, keys, results, workers, on_progress)
+                except (MemoryError, RuntimeError) as error:
+                    if workers == 1 or not is_shortage(error):
+                        raise
+                    self._most_workers = workers // 2
+                    logger.warning(
+                        "memory ran out with %d trainings at a time; the %d not done are trained again, %d at a time",
+                        workers,
+                        len(keys) - len(results),
+                        self._most_workers,
+                    )
+        return [
+            self._candidate([[results[p, f, s] for s in seeds] for f in range(len(folds))])
+            for p in range(len(structures))
+        ]
+
+    def _train_missing(
+        self,
+        structures: Sequence[Structure],
+        keys: Sequence[_Key],
+        results: dict[_Key, _Trained],
+        workers: int,
+        on_progress: Callable[[int, int], None] | None,
+    ) -> None:
+        """Make the trainings that have no result yet, so many at a time; those done are kept where one fails."""
+        missing = [key for key in keys if key not in results]
         cancelled = threading.Event()
-        results: dict[tuple[int, int, int], _Trained] = {}
-        waiting: dict[Future[_Trained], tuple[int, int, int]] = {}
+        waiting: dict[Future[_Trained], _Key] = {}
 
         def collect(seconds: float) -> None:
             done, _ = wait(waiting, timeout=seconds, return_when=FIRST_COMPLETED)
@@ -130,19 +166,18 @@ class Trainer:
             if done and on_progress is not None:
                 on_progress(len(results), len(keys))
 
-        with ThreadPoolExecutor(self._workers(), initializer=partial(torch.set_num_threads, 1)) as pool:
+        with ThreadPoolExecutor(workers, initializer=partial(torch.set_num_threads, 1)) as pool:
             try:
                 if trains_in_packs(self.device):
                     # The GPU is driven from here; meanwhile the pool applies the heads that are done.
-                    jobs = [Job(structures[p], f, s) for p, f, s in keys]
+                    jobs = [Job(structures[p], f, s) for p, f, s in missing]
                     for number, weights in self._engine().train(jobs, self._initial, cancelled.is_set):
                         job = jobs[number]
-                        waiting[pool.submit(self._finish, weights, job.structure, job.fold, cancelled.is_set)] = keys[
-                            number
-                        ]
+                        future = pool.submit(self._finish, weights, job.structure, job.fold, cancelled.is_set)
+                        waiting[future] = missing[number]
                         collect(0)
                 else:
-                    for p, f, s in keys:
+                    for p, f, s in missing:
                         waiting[pool.submit(self._train_one, structures[p], f, s, cancelled.is_set)] = p, f, s
                 while waiting:
                     collect(0.2)  # with a time limit, so that an interrupt is heard on every system
@@ -151,10 +186,6 @@ class Trainer:
                 cancelled.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        return [
-            self._candidate([[results[p, f, s] for s in seeds] for f in range(len(folds))])
-            for p in range(len(structures))
-        ]
 
     def _candidate(self, trained: Sequence[Sequence[_Trained]]) -> TrainedCandidate:
         """One candidate from its trainings `[folds][seeds]`."""
@@ -183,7 +214,7 @@ class Trainer:
 
     def _workers(self) -> int:
         """Trainings that run at a time: one a thread, fewer where memory is short."""
-        threads = torch.get_num_threads()
+        threads = torch.get_num_threads() if self._most_workers is None else self._most_workers
         if trains_in_packs(self.device):
             return threads  # which apply heads that were trained elsewhere
         folds = self._folds or []

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from evoprune._large import bytes_in_file
 from evoprune._types import Float32Array, FloatArray, IntArray
 from evoprune.training._goal import Goal, smoothed_targets
 from evoprune.training._recipe import Recipe
@@ -52,7 +53,7 @@ def prepare_fold(data: TrainingSet, rows: IntArray, recipe: Recipe) -> PreparedF
     weights = None
     if data.weights is not None:
         weights = data.weights[rows] * (len(rows) / data.weights[rows].sum())
-    features = torch.empty(len(rows), data.X.shape[1], dtype=getattr(torch, recipe.precision))
+    features = _empty(len(rows), data.X.shape[1], getattr(torch, recipe.precision))
     mean, scale = standardization(data.X, rows, weights) if recipe.standardize else (None, None)
     for start, chunk in _chunks(data.X, rows):
         if mean is not None and scale is not None:
@@ -73,6 +74,14 @@ def prepare_fold(data: TrainingSet, rows: IntArray, recipe: Recipe) -> PreparedF
         targets = torch.from_numpy(values.astype(np.float32))
     counts = None if weights is None else torch.from_numpy(weights.astype(np.float32))
     return PreparedFold(features, Goal(targets, counts, data.loss), mean, scale, centre, spread)
+
+
+def _empty(rows: int, columns: int, dtype: torch.dtype) -> torch.Tensor:
+    """A matrix of any contents; it lies in a file without a name if it is large, since several folds are prepared."""
+    mapped = bytes_in_file(rows * columns * dtype.itemsize)
+    if mapped is None:
+        return torch.empty(rows, columns, dtype=dtype)
+    return torch.from_numpy(mapped).view(dtype).view(rows, columns)
 
 
 def standardization(

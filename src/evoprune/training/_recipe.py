@@ -19,7 +19,7 @@ class EarlyStopping(BaseModel):
         patience: epochs without a fall that are allowed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     min_delta: float = Field(default=1e-5, ge=0)
     patience: int = Field(default=10, ge=1)
@@ -49,7 +49,7 @@ class Recipe(BaseModel):
         seeds: k; fitness is the mean over k fixed seeds of initial weights and batches.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = "custom"
     optimizer: Literal["sgd", "adam"]

@@ -12,7 +12,8 @@ function tiles(run) {
     const look = result.difference ? { better: "better", worse: "worse", alike: "" }[result.difference.verdict] : "";
     made.push(tile(shown(own, "%"), `test accuracy${run.protocol === "paper" ? " (paper: optimistic)" : ""}; not pruned ${shown(other, "%")}`));
     const interval = result.difference ? `; 95 % interval ${signed(100 * result.difference.low, 2)} to ${signed(100 * result.difference.high, 2)}` : "";
-    made.push(tile(`${signed(points, 2)} points`, `difference${interval}`, look));
+    // The full head differs from itself in nothing.
+    if (best.neurons < dense.neurons) made.push(tile(`${signed(points, 2)} points`, `difference${interval}`, look));
   }
   made.push(tile(`${(100 * best.active).toFixed(1)} %`, `of ${many(dense.neurons, run.noun)} kept: ${group(best.neurons)}`));
   const times = dense.parameters / Math.max(1, best.parameters);
@@ -103,8 +104,8 @@ function overfittingSection(run) {
   return [
     h("p", {}, "A search chooses by validation, so that its choice looks better there than it is. What it cannot have fitted, heads that no search has chosen, says what the two parts differ in anyway."),
     table(
-      ["", "validation", "test", "validation − test"],
-      rows.map((row) => [row.label, shown(row.validation, "%"), shown(row.test, "%"), `${signed(100 * row.gap, 2)}${known(row.gap_std) ? ` ± ${(100 * row.gap_std).toFixed(2)}` : ""} points`]),
+      ["", "validation", "test", "validation − test, points"],
+      rows.map((row) => [row.label, shown(row.validation, "%"), shown(row.test, "%"), `${signed(100 * row.gap, 2)}${known(row.gap_std) ? ` ± ${(100 * row.gap_std).toFixed(2)}` : ""}`]),
       "Search over-fitting",
       3,
     ),
