@@ -381,7 +381,7 @@ def main() -> int:
         + "".join(f" --ood {path.name}" for path in args.ood)
         + f" --seeds {args.seeds}",
         "",
-        f"evoprune {__version__}, {today}, {os.cpu_count()} cores ({platform.machine()}). Recipe `fast`; "
+        f"evoprune {__version__}, {today}, {os.cpu_count()} cores ({platform.machine()}). Recipe `fast`. "
         "Seeds and evaluations of a search: "
         + ", ".join(f"{p} {n} and {evaluations(args.output / p)}" for p, n in seeds.items() if n)
         + ".",

@@ -81,6 +81,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--part-seeds", type=int, default=None, help="seeds of the ablation [default: as --seeds]")
     parser.add_argument("--evaluations", type=int, default=300)
+    parser.add_argument(
+        "--parts", default="sparsity,guided", help="what to compute or continue; a part that is missing has no figures"
+    )
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--output", type=Path, default=Path("runs/search"))
     parser.add_argument("--json", type=Path, default=None)
@@ -98,14 +101,15 @@ def main() -> int:
     }
     features = {name: load_features(config) for name, config in configs.items()}
     settings = Settings(seeds=args.seeds, evaluations=args.evaluations)
-    for name in ("sparsity", "guided"):
+    for name in [part for part in args.parts.split(",") if part]:
         print(f"{name} ..", file=sys.stderr, flush=True)
         wanted = (
             settings if name == "sparsity" else Settings(args.part_seeds or args.seeds, evaluations=args.evaluations)
         )
         run_experiment(get_experiment(name), configs, features, wanted, args.output / name, workers=args.workers)
     rows = read(args.output / "sparsity" / "sparsity.csv")
-    extra = read(args.output / "guided" / "guided.csv")
+    guided = args.output / "guided"
+    extra = read(guided / "guided.csv") if (guided / "guided.csv").is_file() else []
     found = figures(
         rows,
         extra,
@@ -114,7 +118,8 @@ def main() -> int:
         settings,
     )
     print(table(found))
-    print((args.output / "guided" / "guided.md").read_text(encoding="utf-8"))
+    if extra:
+        print((guided / "guided.md").read_text(encoding="utf-8"))
     if args.json is not None:
         args.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return 0
