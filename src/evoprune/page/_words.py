@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 from evoprune.page._certainty import Difference, of_predictions, of_spreads
@@ -21,8 +22,7 @@ def noun_of(encoding: str) -> str:
 
 def difference(source: Source) -> Difference | None:
     """How much more accurate the chosen head is than the one that is not pruned, where that can be said."""
-    if source.summary is None or "best" not in source.summary or unpruned_remark(source.summary):
-        # The full head, compared with itself, differs in nothing.
+    if source.summary is None or "best" not in source.summary or _same(source.summary):
         return None
     known = right(source)
     if known is not None:
@@ -38,11 +38,9 @@ def in_words(source: Source) -> list[dict[str, str]]:
         return _merged(source)
     dense, best = source.summary["dense"], source.summary["best"]
     found = difference(source)
+    gain = _unpruned(source, best) if _same(source.summary) else _gain(source, dense, best)
     full = unpruned_remark(source.summary, shlex.quote(str(source.folder)))
-    if full:
-        sentences = [("gain", _unpruned(source, best)), ("size", full[0])]
-    else:
-        sentences = [("gain", _gain(source, dense, best)), ("size", _size(source, dense, best))]
+    sentences = [("gain", gain), ("size", full[0] if full else _size(source, dense, best))]
     if found is not None:
         sentences.append(("sure", _sure(found)))
     sentences += [("soft", said) for said in soft_remark(source.summary)]
@@ -92,6 +90,11 @@ def _gain(source: Source, dense: dict[str, Any], best: dict[str, Any]) -> str:
         f"The evolved head is right for {_percent(best)} of the test {source.noun}, the head that is not pruned for "
         f"{_percent(dense)}: {verb} {abs(points):.2f} points."
     )
+
+
+def _same(summary: Mapping[str, Any]) -> bool:
+    """Whether the chosen head is the full one, trained alike: compared with itself, it differs in nothing."""
+    return bool(unpruned_remark(summary)) and summary["best"]["test"] == summary["dense"]["test"]
 
 
 def _unpruned(source: Source, best: dict[str, Any]) -> str:

@@ -12,8 +12,8 @@ function tiles(run) {
     const look = result.difference ? { better: "better", worse: "worse", alike: "" }[result.difference.verdict] : "";
     made.push(tile(shown(own, "%"), `test accuracy${run.protocol === "paper" ? " (paper: optimistic)" : ""}; not pruned ${shown(other, "%")}`));
     const interval = result.difference ? `; 95 % interval ${signed(100 * result.difference.low, 2)} to ${signed(100 * result.difference.high, 2)}` : "";
-    // The full head differs from itself in nothing.
-    if (best.neurons < dense.neurons) made.push(tile(`${signed(points, 2)} points`, `difference${interval}`, look));
+    // The full head, trained alike, differs from itself in nothing.
+    if (best.neurons < dense.neurons || result.difference) made.push(tile(`${signed(points, 2)} points`, `difference${interval}`, look));
   }
   made.push(tile(`${(100 * best.active).toFixed(1)} %`, `of ${many(dense.neurons, run.noun)} kept: ${group(best.neurons)}`));
   const times = dense.parameters / Math.max(1, best.parameters);
