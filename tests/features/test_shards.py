@@ -176,7 +176,9 @@ def test_an_entry_of_distinct_images_serves_a_set_that_repeats_them(images_of, b
 
 # A real extraction by the real command, slowed down and with many shards.
 _PROGRAM = """
-import sys, time
+import signal, sys, time
+# A test in the background of a shell inherits that Ctrl-C is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from evoprune.backbones import _network_backbone
 from evoprune.features import _shards
 _shards.SHARD_BYTES = 1

@@ -1,7 +1,7 @@
 """Features: extracting them once, keeping them, and taking them from elsewhere."""
 
 from evoprune.features._arrays import from_arrays, from_feature_file
-from evoprune.features._cache import CacheEntry, cache_folder, clear, list_entries, verify
+from evoprune.features._cache_folder import CacheEntry, cache_folder, clear, list_entries, verify
 from evoprune.features._classes import without_classes
 from evoprune.features._compute import Compute, compute_here
 from evoprune.features._corrupted import with_corruptions

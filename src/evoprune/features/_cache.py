@@ -6,67 +6,31 @@ which the next extraction finds if this one does not come to its end.
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from evoprune import _large
-from evoprune._files import TEMPORARY
 from evoprune._types import Float32Array
-from evoprune.errors import StorageError
-from evoprune.features._cache_file import (
-    DamagedEntryError,
-    Entry,
-    read_digests,
-    read_entry,
-    read_header,
-    write_entry,
+from evoprune.features._cache_file import DamagedEntryError, read_digests, write_entry
+from evoprune.features._cache_folder import (
+    ENTRY_SUFFIX,
+    FOLDER_LETTERS,
+    SHARD_SUFFIX,
+    cache_folder,
+    entry_files,
+    entry_key,
+    read_checked,
 )
 
-_ENTRY_SUFFIX = ".safetensors"
-_SHARD_SUFFIX = ".shard.safetensors"
-_FOLDER_LETTERS = 32
 _ROWS = 1024
 """Rows that are written at a time."""
 
 _T = TypeVar("_T")
-
-
-def cache_folder() -> Path:
-    """Where features are cached: `EVOPRUNE_CACHE` if set, else the user's cache directory."""
-    return _large.cache_root() / "features"
-
-
-@dataclass(frozen=True)
-class CacheEntry:
-    """One file of the cache.
-
-    Attributes:
-        path: the file.
-        backbone: name of the backbone; empty where the file does not tell.
-        fingerprint: of the backbone; empty where the file does not tell.
-        images: number of distinct images.
-        width: D, the number of features.
-        bytes: size of the file.
-        date: when it was written, UTC.
-        state: `ok` or `damaged` after `verify`; `unchecked` where the checksum was not looked at.
-    """
-
-    path: Path
-    backbone: str
-    fingerprint: str
-    images: int
-    width: int
-    bytes: int
-    date: datetime
-    state: Literal["ok", "damaged", "unchecked"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +75,7 @@ class FeatureCache:
             they are stored in this order; None where there is no such entry.
         """
         path = self._path(fingerprint, digests)
-        entry = self._attempt(_read, path)
+        entry = self._attempt(read_checked, path)
         if entry is None:
             return None
         if entry.digests == tuple(digests):
@@ -132,16 +96,16 @@ class FeatureCache:
         found: dict[str, Float32Array] = {}
         sharded = 0
         missing = set(digests)
-        for path in _entry_files(self._folder / fingerprint[:_FOLDER_LETTERS]):
+        for path in entry_files(self._folder / fingerprint[:FOLDER_LETTERS]):
             # Looking at the digests first spares the checksum of entries about other images.
             if missing.isdisjoint(self._attempt(read_digests, path) or ()):
                 continue
-            entry = self._attempt(_read, path)
+            entry = self._attempt(read_checked, path)
             if entry is not None:
                 known = {d: row for d, row in zip(entry.digests, entry.features, strict=True) if d in missing}
                 found |= known
                 missing -= known.keys()
-                sharded += len(known) * path.name.endswith(_SHARD_SUFFIX)
+                sharded += len(known) * path.name.endswith(SHARD_SUFFIX)
         return Known(found, sharded)
 
     def store(
@@ -180,7 +144,7 @@ class FeatureCache:
         Returns:
             As `store`.
         """
-        path = self._path(fingerprint, digests, _SHARD_SUFFIX)
+        path = self._path(fingerprint, digests, SHARD_SUFFIX)
         return self._stored(path, backbone, fingerprint, digests, parts, parts[0].shape[1])
 
     def _stored(
@@ -205,20 +169,20 @@ class FeatureCache:
             return None
         # Whatever was wrong with an earlier file of this name.
         self._unusable.discard(path)
-        entry = self._attempt(_read, path)
+        entry = self._attempt(read_checked, path)
         # Another process may have put the same images in another order there, or removed the shard.
         return entry.features if entry is not None and entry.digests == tuple(digests) else None
 
     def _remove_shards(self, folder: Path, digests: set[str]) -> None:
         """Remove shards that hold nothing but these images."""
-        for path in _entry_files(folder):
-            if path.name.endswith(_SHARD_SUFFIX) and digests.issuperset(self._attempt(read_digests, path) or ("",)):
+        for path in entry_files(folder):
+            if path.name.endswith(SHARD_SUFFIX) and digests.issuperset(self._attempt(read_digests, path) or ("",)):
                 # On some systems not while another process uses it; then that process removes it.
                 with suppress(OSError):
                     path.unlink()
 
-    def _path(self, fingerprint: str, digests: Sequence[str], suffix: str = _ENTRY_SUFFIX) -> Path:
-        return self._folder / fingerprint[:_FOLDER_LETTERS] / (_key(fingerprint, digests) + suffix)
+    def _path(self, fingerprint: str, digests: Sequence[str], suffix: str = ENTRY_SUFFIX) -> Path:
+        return self._folder / fingerprint[:FOLDER_LETTERS] / (entry_key(fingerprint, digests) + suffix)
 
     def _attempt(self, read: Callable[[Path], _T], path: Path) -> _T | None:
         """What `read` makes of an entry, or None, and said, where it cannot be used."""
@@ -237,91 +201,3 @@ class FeatureCache:
                 f"the cached features {path} cannot be read ({error.strerror or error}) and are computed again"
             )
         return None
-
-
-def list_entries() -> list[CacheEntry]:
-    """Every entry of the cache, sorted by path; checksums are not looked at (`unchecked` or `damaged`)."""
-    return [_describe(path, verified=False) for path in _all_files()]
-
-
-def verify() -> list[CacheEntry]:
-    """Every entry of the cache, sorted by path, with its checksum verified (`ok` or `damaged`)."""
-    return [_describe(path, verified=True) for path in _all_files()]
-
-
-def clear(fingerprint: str | None = None) -> list[CacheEntry]:
-    """Remove entries from the cache, and what interrupted processes left there.
-
-    Args:
-        fingerprint: of the backbone whose entries are removed; None removes all.
-
-    Returns:
-        The entries removed.
-
-    Raises:
-        StorageError: a file cannot be removed.
-    """
-    removed = []
-    for folder in _backbone_folders():
-        if fingerprint is not None and folder.name != fingerprint[:_FOLDER_LETTERS]:
-            continue
-        try:
-            for path in _entry_files(folder):
-                removed.append(_describe(path, verified=False))
-                path.unlink(missing_ok=True)
-            for path in folder.glob(f"{TEMPORARY}*.tmp"):
-                path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageError(
-                f"the cache file {error.filename} cannot be removed: {error.strerror}; check who owns it"
-            ) from error
-        # Another process may just have written into it.
-        with suppress(OSError):
-            folder.rmdir()
-    return removed
-
-
-def _key(fingerprint: str, digests: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join((fingerprint, *sorted(digests))).encode()).hexdigest()
-
-
-def _read(path: Path) -> Entry:
-    """Read an entry, verify its checksum, and that it is what its name says."""
-    entry = read_entry(path)
-    if _key(entry.header.fingerprint, entry.digests) != path.name.partition(".")[0]:
-        raise DamagedEntryError("it holds other features than its name says")
-    return entry
-
-
-def _describe(path: Path, *, verified: bool) -> CacheEntry:
-    status = path.stat()
-    date = datetime.fromtimestamp(status.st_mtime, timezone.utc)
-    try:
-        header = _read(path).header if verified else read_header(path)
-    except (DamagedEntryError, OSError):
-        return CacheEntry(path, "", "", 0, 0, status.st_size, date, "damaged")
-    state: Literal["ok", "unchecked"] = "ok" if verified else "unchecked"
-    return CacheEntry(
-        path, header.backbone, header.fingerprint, header.images, header.width, status.st_size, date, state
-    )
-
-
-def _all_files() -> Iterator[Path]:
-    for folder in _backbone_folders():
-        yield from _entry_files(folder)
-
-
-def _backbone_folders() -> list[Path]:
-    return _matching(cache_folder(), rf"[0-9a-f]{{{_FOLDER_LETTERS}}}")
-
-
-def _entry_files(folder: Path) -> list[Path]:
-    return _matching(folder, rf"[0-9a-f]{{64}}({re.escape(_ENTRY_SUFFIX)}|{re.escape(_SHARD_SUFFIX)})")
-
-
-def _matching(folder: Path, pattern: str) -> list[Path]:
-    """What is ours in a folder; a user may have pointed EVOPRUNE_CACHE to one that holds other things."""
-    try:
-        return sorted(path for path in folder.iterdir() if re.fullmatch(pattern, path.name))
-    except OSError:
-        return []
