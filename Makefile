@@ -15,7 +15,7 @@ demo: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# Kills, full disks, damaged files: some half an hour. Writes its figures into docs/reliability.md.
+# Kills, full disks, damaged files: some ten minutes on two free cores. Writes its figures into docs/reliability.md.
 faults: $(STAMP)
 	@mkdir -p build && rm -f build/faults.jsonl
 	EVOPRUNE_FAULTS=all EVOPRUNE_FAULTS_RECORD=$(CURDIR)/build/faults.jsonl \

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import argparse
 import heapq
-import statistics
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +37,11 @@ GENERATION = 100
 
 WORKERS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
-DRIVER = 0.0015
-"""Seconds that the driver is busy with one evaluation of an asynchronous search, unless measured otherwise."""
+FACTORS = (1, 10, 100)
+"""Images that the simulated data have, in times of those measured: a training takes so much longer."""
+
+DRIVER = 0.0068
+"""Seconds that the driver is busy with one evaluation (`measure --part driver`)."""
 
 
 def read(path: Path, rows: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -238,32 +240,35 @@ def simulate(path: Path, evaluations: int, figure: Path | None, sample: int) -> 
     print("  least, quartiles, most: " + ", ".join(f"{q:.3f}" for q in quantiles) + f"; mean {seconds.mean():.3f}")
     print(f"  correlation with the active share: {np.corrcoef(shares, seconds)[0, 1]:.2f}")
     drawn = np.random.default_rng(0).choice(seconds, size=evaluations)
-    rows = [(workers, by_generations(drawn, workers), asynchronously(drawn, workers)) for workers in WORKERS]
-    print(f"\n{evaluations} evaluations, generations of {GENERATION}, {1000 * DRIVER:.1f} ms of the driver each:")
-    print("| workers | by generations | asynchronous |\n|---|---|---|")
-    for workers, waits, steady in rows:
-        print(f"| {workers:,} | {100 * waits:.0f} % | {100 * steady:.0f} % |")
+    columns = {f"by generations of {GENERATION}": [by_generations(drawn, count) for count in WORKERS]}
+    for factor in FACTORS:
+        name = f"asynchronous, {factor * X.shape[0]:,} images"
+        columns[name] = [asynchronously(factor * drawn, count) for count in WORKERS]
+    print(f"\n{evaluations} evaluations, {1000 * DRIVER:.1f} ms of the driver each:")
+    print(f"| workers | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
+    for number, count in enumerate(WORKERS):
+        print(f"| {count:,} | {' | '.join(f'{100 * column[number]:.0f} %' for column in columns.values())} |")
     if figure is not None:
-        draw(rows, seconds, figure)
+        draw(columns, seconds, figure)
 
 
-def draw(rows: Sequence[tuple[int, float, float]], seconds: np.ndarray, path: Path) -> None:
+def draw(columns: Mapping[str, Sequence[float]], seconds: np.ndarray, path: Path) -> None:
     """Utilisation over workers, and how long candidates take."""
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    figure = Figure(figsize=(9.5, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-    counts = [row[0] for row in rows]
-    for column, name, colour, marker in ((2, "asynchronous", "#0072B2", "o"), (1, "by generations", "#D55E00", "s")):
-        left.plot(counts, [100 * row[column] for row in rows], marker=marker, color=colour, label=name)
+    styles = zip(("#D55E00", "#0072B2", "#009E73", "#CC79A7"), "so^D", strict=True)
+    for (name, column), (colour, marker) in zip(columns.items(), styles, strict=True):
+        left.plot(WORKERS, [100 * share for share in column], marker=marker, color=colour, label=name, markersize=5)
     left.set(xscale="log", xlabel="workers", ylabel="time in use (%)", ylim=(0, 103))
     left.set_xticks([1, 10, 100, 1000], ["1", "10", "100", "1,000"])
-    left.legend(frameon=False, loc="lower left")
+    left.legend(frameon=False, loc="lower left", fontsize="small")
     right.hist(1000 * seconds, bins=24, color="#999999")
-    right.axvline(1000 * statistics.mean(seconds), color="black", linewidth=1)
+    right.axvline(1000 * float(seconds.mean()), color="black", linewidth=1)
     right.set(xlabel="milliseconds a candidate (line: mean)", ylabel="candidates")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=110)
 
 
 def main() -> None:

@@ -186,7 +186,7 @@ def _remove_abandoned(folder: Path) -> None:
 
         for path in left:
             number = path.name.removeprefix(_machines()).partition("-")[0]
-            if number.isdecimal() and not psutil.pid_exists(int(number)):
+            if number.isdecimal() and len(number) < 10 and not psutil.pid_exists(int(number)):
                 path.unlink(missing_ok=True)
 
 

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,10 @@ def blobs(tmp_path_factory):
     return path
 
 
+@contextmanager
 def started(*arguments, cwd):
-    return subprocess.Popen(
+    """A command in a session of its own, which is ended with the test."""
+    child = subprocess.Popen(
         [sys.executable, "-m", "evoprune", *map(str, arguments)],
         cwd=cwd,
         stdout=subprocess.PIPE,
@@ -42,6 +45,11 @@ def started(*arguments, cwd):
         text=True,
         start_new_session=True,
     )
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
 
 
 def stored(folder):
@@ -60,7 +68,7 @@ def stored(folder):
         connection.close()
 
 
-def wait_until(condition, seconds=120.0):
+def wait_until(condition, seconds=240.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never came to be"
@@ -80,21 +88,21 @@ def folders_of(child):
 
 
 def wait_for_the_end_of(processes):
-    wait_until(lambda: not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], 60)
+    wait_until(lambda: not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE])
 
 
 def test_a_driver_that_is_killed_and_started_again_ends_as_if_it_had_not_been(blobs, tmp_path):
     assert here("run", "--features", blobs, *NSGA2, "-o", tmp_path / "alone").status == 0
     command = ("run", "--features", blobs, *NSGA2, "--batch", "2", "-o", "run")
-    child = started(*command, "--executor", "ray", "--workers", "2", cwd=tmp_path)
-    wait_until(lambda: len(stored(tmp_path / "run")) >= 8)
-    orphans = ray_of(child)
-    child.send_signal(signal.SIGKILL)
-    child.communicate()
+    with started(*command, "--executor", "ray", "--workers", "2", cwd=tmp_path) as child:
+        wait_until(lambda: len(stored(tmp_path / "run")) >= 8)
+        orphans = ray_of(child)
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
     wait_for_the_end_of(orphans)
     killed_at = stored(tmp_path / "run")
-    again = started("resume", "run", "--executor", "ray", "--workers", "2", "--json", cwd=tmp_path)
-    _, err = again.communicate(timeout=300)
+    with started("resume", "run", "--executor", "ray", "--workers", "2", "--json", cwd=tmp_path) as again:
+        _, err = again.communicate(timeout=300)
     assert again.returncode == 0, err
     assert "2 workers on 1 machine, 2 trainings at a time" in err
     assert stored(tmp_path / "run") == stored(tmp_path / "alone")
@@ -111,12 +119,12 @@ def test_a_driver_that_is_killed_and_started_again_ends_as_if_it_had_not_been(bl
 @pytest.mark.slow
 def test_an_asynchronous_run_is_interrupted_and_continued_without_workers(blobs, tmp_path):
     command = ("run", "--features", blobs, *SEARCH, "--algorithm", "genetic", "--asynchronous", "-o", "run")
-    child = started(*command, "--executor", "ray", "--workers", "2", cwd=tmp_path)
-    wait_until(lambda: len(stored(tmp_path / "run")) >= 5)
-    processes = ray_of(child)
-    # As a terminal does: to everybody.
-    os.killpg(child.pid, signal.SIGINT)
-    out, err = child.communicate(timeout=120)
+    with started(*command, "--executor", "ray", "--workers", "2", cwd=tmp_path) as child:
+        wait_until(lambda: len(stored(tmp_path / "run")) >= 5)
+        processes = ray_of(child)
+        # As a terminal does: to everybody.
+        os.killpg(child.pid, signal.SIGINT)
+        out, err = child.communicate(timeout=120)
     assert (child.returncode, out) == (130, ""), err
     assert "Traceback" not in err
     assert err.rstrip().endswith("continue with: evoprune resume run"), err

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+
 import numpy as np
 import pytest
 
 from evoprune.errors import ConfigError
 from evoprune.executors import Here, RayExecutor, make_executor
 from evoprune.executors._chunks import Pace, chunk_size, costs
+from evoprune.executors._connect import undisturbed
 from evoprune.executors._plan import Node, Slot, plan
 
 
@@ -130,3 +135,12 @@ def test_executors_have_names_or_addresses(name):
 def test_what_is_no_executor_is_refused_with_the_way_out(arguments, said):
     with pytest.raises(ConfigError, match=said):
         make_executor(*arguments)
+
+
+def test_ctrl_c_does_not_cut_the_ending_of_workers_short():
+    with undisturbed():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)

@@ -22,7 +22,8 @@ SINGLE = ("--algorithm", "genetic", *_SMALL)
 FRONT = ("--algorithm", "nsga2", "--objectives", "accuracy,active", *_SMALL)
 """Settings of a run with a front."""
 
-_OWN = {"study.sqlite", "study.sqlite-wal", "study.sqlite-shm", "log.txt", "owner.txt", "run.lock", "report.html"}
+_OWN = {"log.txt", "owner.txt", "run.lock", "report.html"}
+_OWN |= {f"study.sqlite{part}" for part in ("", "-wal", "-shm", "-journal")}
 """Files that differ from run to run, or hold what is not read."""
 
 _DATES = re.compile(r'"(made|date|seconds|path|run|title|name|finished)":("[^"]*"|[0-9.e-]+)')
@@ -49,7 +50,7 @@ def left_behind(folder: Path) -> Left:
 def check_so_far(folder: Path, whole: Left) -> None:
     """Check that all that can be read of a run is part of what it will be, and nothing is half of anything."""
     files = _files(folder)
-    assert files == {name: contents for name, contents in whole.files.items() if name in files}
+    assert [name for name, contents in files.items() if whole.files.get(name) != contents] == [], folder
     if (folder / "config.toml").exists():
         read_config(folder / "config.toml")
     if (folder / "report.html").exists():

@@ -20,6 +20,7 @@ import tempfile
 import traceback
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,8 @@ class Outcome:
     faults: dict[str, int] = field(default_factory=dict)
 
 
-def fuzz(inputs: int, start: int, only: str = "", keep: Path | None = None) -> list[Outcome]:
-    """Hand inputs to everything that reads.
+def fuzz(inputs: int, start: int, only: str = "", keep: Path | None = None) -> Iterator[Outcome]:
+    """Hand inputs to everything that reads, kind by kind.
 
     Args:
         inputs: how many in all.
@@ -70,7 +71,8 @@ def fuzz(inputs: int, start: int, only: str = "", keep: Path | None = None) -> l
         kinds = list(targets(Material(place / "material")))
         share = inputs / sum(kind.share for kind in kinds)
         chosen = [kind for kind in kinds if any(word in kind.name for word in only.split(","))]
-        return [_in_own_process(kind, round(share * kind.share), start, place, keep) for kind in chosen]
+        for kind in chosen:
+            yield _in_own_process(kind, round(share * kind.share), start, place, keep)
 
 
 def _in_own_process(kind: Target, inputs: int, start: int, place: Path, keep: Path | None) -> Outcome:
@@ -150,13 +152,14 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, default=Path("build/fuzz-faults"), help="folder for inputs with a fault")
     options = parser.parse_args()
     start = secrets.randbelow(2**31) if options.seed is None else options.seed
-    outcomes = fuzz(options.inputs, start, options.only, options.keep.resolve())
-    print(f"seed {start}")
-    print(f"{'inputs':>8}  {'CPU s':>7}  {'faults':>6}  kind")
-    for outcome in outcomes:
-        print(f"{outcome.inputs:>8,}  {outcome.seconds:>7.1f}  {sum(outcome.faults.values()):>6,}  {outcome.name}")
+    print(f"seed {start}\n{'inputs':>8}  {'CPU s':>7}  {'faults':>6}  kind", flush=True)
+    outcomes = []
+    for outcome in fuzz(options.inputs, start, options.only, options.keep.resolve()):
+        outcomes.append(outcome)
+        faults = sum(outcome.faults.values())
+        print(f"{outcome.inputs:>8,}  {outcome.seconds:>7.1f}  {faults:>6,}  {outcome.name}", flush=True)
         for fault, count in sorted(outcome.faults.items(), key=lambda item: -item[1]):
-            print(f"{'':>26}{count} x {fault}")
+            print(f"{'':>26}{count} x {fault}", flush=True)
     total = sum(outcome.inputs for outcome in outcomes)
     print(f"{total:>8,}  {sum(outcome.seconds for outcome in outcomes):>7.1f}          in all")
     if options.report is not None:

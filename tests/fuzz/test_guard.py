@@ -23,7 +23,7 @@ READERS = {
     "pickle": ("pickle.loads(pickle.dumps(print))", "did pickle.find_class"),
     "endless": ("while True: pass", "s of processor time"),
     "swallowed": ("endless()", "s of processor time"),
-    "memory": ("bytearray(3 << 29)", "of memory"),
+    "memory": ("b'x' * (3 << 29)", "of memory"),
 }
 
 

@@ -7,6 +7,7 @@ import json
 import shutil
 import socket
 import sqlite3
+import struct
 import threading
 import time
 from contextlib import closing, contextmanager
@@ -56,6 +57,9 @@ def test_the_page_and_its_data_are_served_with_a_strict_policy(server):
         assert headers["Content-Security-Policy"] == content_policy(live=True).header
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
         assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert headers["Referrer-Policy"] == "no-referrer"
         assert headers["Cache-Control"] == "no-store"
         data = data_of(text) if path == "/" else json.loads(text)
         assert data["live"] is True
@@ -90,6 +94,25 @@ def test_only_get_is_answered(server, method):
     assert status == 405
     assert headers["Allow"] == "GET"
     assert "evaluations" not in text
+
+
+@pytest.mark.parametrize("sent", [{"body": "x"}, {"Content-Length": "-1"}, {"Transfer-Encoding": "chunked"}])
+def test_a_request_with_a_body_is_refused(server, sent):
+    status, headers, text = ask(server, **sent)
+    assert status == 400
+    assert headers["Connection"] == "close"
+    assert "evaluations" not in text
+
+
+def test_a_browser_that_goes_away_is_not_talked_about(server, capfd):
+    for _ in range(5):
+        connection = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+        # Closed so that what is sent to it is answered by a reset.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
+        connection.close()
+    assert ask(server)[0] == 200
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("path", ["/study.sqlite", "/../config.toml", "/data.json?x=1", "/%2e%2e/config.toml"])
@@ -127,7 +150,7 @@ def writer(growing, front_run):
         values = whole.execute("SELECT * FROM objective_values WHERE evaluation = ?", (number,)).fetchall()
         started = time.perf_counter()
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        connection.execute("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         connection.executemany("INSERT INTO objective_values VALUES (?, ?, ?)", values)
         connection.execute("COMMIT")
         return time.perf_counter() - started

@@ -6,8 +6,11 @@ import importlib
 import logging
 import os
 import shutil
+import signal
 import socket
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +25,9 @@ _SPARE = 256 * 2**20
 """Bytes of a local object store beside the features: blueprints and results."""
 
 _PREFIX = "evoprune-ray-"
+
+_LAST_WORDS = 10.0
+"""Seconds for which processes of a local Ray that are ending may still write their logs."""
 
 _PATIENCE = 10.0
 """Seconds within which the address of a cluster has to answer."""
@@ -97,7 +103,21 @@ def connected(address: str | None, feature_bytes: int) -> Iterator[ModuleType]:
         try:
             yield ray
         finally:
-            ray.shutdown()
+            with undisturbed():
+                ray.shutdown()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Within it Ctrl-C is not heard, so that what was started is ended whole."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
 
 
 def first_line(error: BaseException) -> str:
@@ -140,7 +160,11 @@ def _local_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        end = time.monotonic() + _LAST_WORDS
+        with undisturbed():
+            while folder.exists() and time.monotonic() < end:
+                shutil.rmtree(folder, ignore_errors=True)
+                time.sleep(0.02)
 
 
 def _remove_abandoned(root: Path) -> None:

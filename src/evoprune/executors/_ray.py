@@ -8,6 +8,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -19,7 +20,7 @@ from evoprune.data import Image
 from evoprune.errors import EvoPruneError
 from evoprune.executors._blueprint import Blueprint, FeatureFile, feature_file
 from evoprune.executors._chunks import chunk_size, costs
-from evoprune.executors._connect import connected
+from evoprune.executors._connect import connected, undisturbed
 from evoprune.executors._crew import Crew, Member
 from evoprune.executors._worker import Done, Job, NoFile, Refused
 from evoprune.features import compute_here, ray_compute
@@ -128,10 +129,12 @@ class RayWorkers:
             return
         self._feature_bytes = feature_bytes
         self.active = True
+        self._stack = ExitStack()
         try:
-            with ExitStack() as self._stack:
-                yield
+            yield
         finally:
+            with undisturbed():
+                self._stack.close()
             self.active = False
             self._crew = self._ray = None
             self._sent.clear()
@@ -171,11 +174,15 @@ class RayWorkers:
             dispatch.add(genomes[row])
         found: list[Examined | None] = [None] * len(genomes)
         trainings = len(problem.data.folds) * len(seeds)
-        for done in range(1, len(genomes) + 1):
-            number, examined, _ = dispatch.next()
-            found[order[number]] = examined
-            if on_progress is not None:
-                on_progress(done * trainings, len(genomes) * trainings)
+        try:
+            for done in range(1, len(genomes) + 1):
+                number, examined, _ = dispatch.next()
+                found[order[number]] = examined
+                if on_progress is not None:
+                    on_progress(done * trainings, len(genomes) * trainings)
+        except BaseException:
+            dispatch.abandon()
+            raise
         return [examined for examined in found if examined is not None]
 
     def stream(self, problem: Problem) -> Stream:
@@ -319,6 +326,12 @@ class _Dispatch:
                 cost = sum(self._costs[row] for row in rows)
                 self._references[self._crew.submit(member, self._job(member), rows, genomes, cost)] = member
 
+    def abandon(self) -> None:
+        """Forget what is under way: the workers end it, and whatever they are given next comes after it."""
+        for member in self._references.values():
+            member.rows, member.pace.began = (), None
+        self._references.clear()
+
     def _chunk(self, member: Member) -> list[int]:
         """The candidates that a worker gets now."""
         if not self._waiting:
@@ -354,7 +367,7 @@ class _Dispatch:
             raise TypeError(f"a worker answered with {type(answer).__name__}")
         member.pace.learn(answer.seconds)
         self._ready.extend(
-            (row, found, answer.seconds / len(rows)) for row, found in zip(rows, answer.examined, strict=True)
+            (row, _own(found), answer.seconds / len(rows)) for row, found in zip(rows, answer.examined, strict=True)
         )
 
     def _lost(self, member: Member, error: BaseException) -> None:
@@ -368,6 +381,12 @@ class _Dispatch:
                     "(fewer --workers on a machine), or --executor here, which says more"
                 ) from error
         self._waiting.extendleft(reversed(rows))
+
+
+def _own(found: Examined) -> Examined:
+    """The same in memory of this process; what Ray gives lies in its store, which ends before the figures do."""
+    predictions = None if found.predictions is None else found.predictions.copy()
+    return replace(found, values=found.values.copy(), predictions=predictions)
 
 
 class _RayStream:
