@@ -102,7 +102,8 @@ def test_the_readme_lists_every_file_of_a_run_folder(workplace):
 
 def row_labels(text: str) -> list[str]:
     """The first column of a printed result table: what stands before a figure, in lower case."""
-    rows = (re.split(r"\s{2,}|│", line.strip("│ "))[0] for line in text.splitlines() if re.search(r"\d", line))
+    lines = (line.strip("│ ") for line in text.splitlines())
+    rows = (re.split(r"\s{2,}|│", line)[0] for line in lines if re.search(r"\S(\s{2,}|│).*\d", line))
     return [label for label in rows if label[:1].islower() and "/" not in label]
 
 

@@ -150,7 +150,7 @@ def workers_of(executor):
     return sum(member.introduction is None for member in executor.workers._crew.members)
 
 
-def wait_for(condition, seconds=120.0):
+def wait_for(condition, seconds=240.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it never came to be"

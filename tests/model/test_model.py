@@ -10,6 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save
 from scipy.special import softmax
 
+from evoprune._files import sealed_json
 from evoprune.errors import BackboneError, ConfigError, DataError, StorageError
 from evoprune.heads import Head, compact, dense_structure
 from evoprune.model import Model, stored_model
@@ -121,7 +122,8 @@ def test_a_model_wants_the_backbone_it_was_made_with(tmp_path, model):
 def test_a_description_that_was_changed_is_refused(tmp_path, model, change, sentence):
     model.save(tmp_path)
     description = json.loads((tmp_path / "model.json").read_text())
-    (tmp_path / "model.json").write_text(json.dumps({**description, **change}))
+    del description["sha256"]
+    (tmp_path / "model.json").write_text(sealed_json({**description, **change}))
     assert stored_model(tmp_path) is None
     with pytest.raises(StorageError, match=sentence):
         Model.load(tmp_path, Doubling())

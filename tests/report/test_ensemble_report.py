@@ -192,5 +192,5 @@ def test_the_files_hold_the_figures(tmp_path):
     (window,) = csv.DictReader((tmp_path / "windows.csv").read_text().splitlines())
     assert (window["members"], window["best_in_hindsight"], window["best_member"]) == ("7 9", "0.92", "0.91")
     text = (tmp_path / "ensemble.md").read_text()
-    assert "| `7` | 2 | 10 (25.0 %) | 90.00 | 89.00 |" in text
+    assert "| 7 | 2 | 10 (25.0 %) | 90.00 | 89.00 |" in text
     assert "| 50-60 | 2 | 93.00 ± 1.00 | 92.00 ± 1.00 | 91.00 ± 1.00 |" in text

@@ -191,7 +191,7 @@ def test_tensorboard_files_hold_the_search_and_its_result(tmp_path):
     assert found["front/hypervolume"] == trace
     assert found["result/evolved/test_accuracy"] == [(10, pytest.approx(result.best.scores.test_accuracy))]
     assert "test accuracy, %" in texts["result/text_summary"]
-    assert "| recipe.epochs | `3` |" in texts["settings/text_summary"]
+    assert "| recipe.epochs | 3 |" in texts["settings/text_summary"]
 
 
 def test_tensorboard_files_of_a_resumed_search_have_each_step_once(tmp_path):
