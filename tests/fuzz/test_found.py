@@ -139,3 +139,14 @@ def test_results_of_another_form(made):
     assert whole_kept("data", {**found["data"], "train": []}) is None
     assert whole_kept("data", {**found["data"], "versions": "x"}) is None
     assert whole_kept("predictions", {**found["predictions"], "labels": [1e999]}) is None
+
+
+def test_a_schema_whose_complaint_is_no_text(tmp_path):
+    path = tmp_path / "study.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE results (name TEXT PRIMARY KEY, value TEXT NOT NULL DEFAULT '') WITHOUT ROWID")
+        connection.commit()
+    # As fuzzing had it: a byte between two words of the statement, which SQLite quotes when it refuses it.
+    path.write_bytes(path.read_bytes().replace(b"NULL DEFAULT", b"NULL\xa0DEFAULT"))
+    with pytest.raises(DamagedStoreError, match=r"study\.sqlite is damaged"):
+        Store(path)

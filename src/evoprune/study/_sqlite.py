@@ -80,7 +80,8 @@ def faults(path: Path | None) -> Iterator[None]:
             f"{path or 'the study in memory'} cannot be used ({error}); mend that (free space, permission to write, "
             "no other program that holds it) and run the same command again: what is evaluated is kept"
         ) from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        # Of a damaged schema the complaint itself may be no text.
         raise damaged(path, str(error)) from error
 
 
@@ -150,7 +151,7 @@ def _executed(connection: sqlite3.Connection, statements: Sequence[str]) -> sqli
     try:
         for statement in statements:
             connection.execute(statement)
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         connection.close()
         raise
     return connection
