@@ -19,7 +19,7 @@ test: lint
 faults: $(STAMP)
 	@mkdir -p build && rm -f build/faults.jsonl
 	EVOPRUNE_FAULTS=all EVOPRUNE_FAULTS_RECORD=$(CURDIR)/build/faults.jsonl \
-		$(BIN)/python -m pytest -n 2 --dist worksteal -o timeout=7200 tests/faults
+		$(BIN)/python -m pytest -n 2 --dist worksteal -o timeout=7200 tests/faults tests/executors
 	$(BIN)/python -m tests.faults.write_report build/faults.jsonl docs/reliability.md
 
 # Damaged and hostile inputs to everything that reads, about a quarter of an hour; a small part of it is in the tests.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import replace
@@ -126,6 +127,7 @@ def test_killed_workers_change_nothing(executor, genomes, heard):
     assert values.tobytes() == make_problem(epochs=40).evaluate(many).tobytes()
 
 
+@pytest.mark.skipif(os.environ.get("EVOPRUNE_FAULTS") != "all", reason="takes minutes: make faults")
 def test_a_lost_machine_changes_nothing_and_a_new_one_is_used(cluster, executor, heard, genomes):
     many = np.concatenate([genomes, ~genomes])
     lost = []
