@@ -12,7 +12,7 @@ import numpy as np
 from evoprune._types import BoolArray, Float32Array, FloatArray
 from evoprune.analysis import closest, hamming, linear_cka, rbf_cka
 from evoprune.errors import ConfigError
-from evoprune.experiments._columns import NO_FIGURES, by_seed, comparison, distinct, json_value, protocol_of
+from evoprune.experiments._columns import NO_FIGURES, about_task, by_seed, comparison, distinct, json_value, protocol_of
 from evoprune.experiments._contest import Ground
 from evoprune.experiments._evolve import evolve
 from evoprune.experiments._experiment import Settings
@@ -139,12 +139,7 @@ def align(features: Features, config: RunConfig, arguments: Mapping[str, Any]) -
         "weights": [_first_weights(head, ground) for head in heads],
         "activations": [_activations(head, ground) for head in heads],
     }
-    about = {
-        "dataset": arguments["dataset"],
-        "encoding": config.encoding,
-        "protocol": config.protocol,
-        "seed": ground.seed,
-    }
+    about = about_task(arguments, config)
     rows: list[Row] = []
     for at, (model, genome) in enumerate(genomes.items()):
         if model not in _MODELS:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from evoprune._types import FloatArray
-from evoprune.experiments._columns import NO_FIGURES, by_seed, comparison, distinct, measured, protocol_of
+from evoprune.experiments._columns import NO_FIGURES, about_task, by_seed, comparison, distinct, measured, protocol_of
 from evoprune.experiments._contest import Ground
 from evoprune.experiments._evolve import evolve, outcome
 from evoprune.experiments._experiment import Settings
@@ -160,13 +160,7 @@ def add(features: Features, config: RunConfig, arguments: Mapping[str, Any]) -> 
 def _compared(features: Features, config: RunConfig, arguments: Mapping[str, Any], case: Row) -> list[Row]:
     ground = Ground.of(features, config, int(arguments["seed"]))
     found = evolve(ground, int(arguments["evaluations"]))
-    about = {
-        "dataset": arguments["dataset"],
-        "encoding": config.encoding,
-        "protocol": config.protocol,
-        **case,
-        "seed": ground.seed,
-    }
+    about = about_task(arguments, config, case)
     return [{**about, **outcome(ground, found)}]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from evoprune._types import FloatArray
 from evoprune.analysis import compare_all
 from evoprune.experiments._markdown import COMPARISON_HEADER, comparison_lines, table
 from evoprune.experiments._tasks import Row
+from evoprune.workflow import RunConfig
 
 NO_FIGURES = "No figures: no task has ended well."
 
@@ -70,3 +72,20 @@ def comparison(values: Mapping[str, FloatArray], against: str) -> list[str]:
         table(COMPARISON_HEADER, comparison_lines(compare_all(values, against))),
         "",
     ]
+
+
+def about_task(arguments: Mapping[str, Any], config: RunConfig, detail: Mapping[str, Any] | None = None) -> Row:
+    """The columns that say what a row is of: data set, encoding, protocol, what else there is to say, and seed.
+
+    Args:
+        arguments: of the task; `dataset` and `seed`.
+        config: of the data set.
+        detail: further columns, which stand before the seed.
+    """
+    return {
+        "dataset": arguments["dataset"],
+        "encoding": config.encoding,
+        "protocol": config.protocol,
+        **(detail or {}),
+        "seed": int(arguments["seed"]),
+    }

@@ -15,6 +15,7 @@ from evoprune._types import BoolArray, Float32Array, FloatArray, IntArray
 from evoprune.baselines import SelectionData, get_baseline
 from evoprune.data import Fold, Partition, partition
 from evoprune.errors import ConfigError
+from evoprune.experiments._columns import about_task
 from evoprune.experiments._tasks import Row
 from evoprune.features import Features
 from evoprune.guidance import GUIDED_FOLDS, GUIDED_OBJECTIVES, Guidance, fitness_recipe, guidance_for
@@ -189,13 +190,7 @@ def compete(features: Features, config: RunConfig, arguments: Mapping[str, Any])
             found = _masked(ground, data, method, shares)
         else:
             found = _modelled(ground, data, method, shares)
-        about = {
-            "dataset": arguments["dataset"],
-            "encoding": config.encoding,
-            "protocol": config.protocol,
-            "method": method,
-            "seed": ground.seed,
-        }
+        about = about_task(arguments, config, {"method": method})
         rows += [{**about, **row} for row in found]
     return rows
 

@@ -10,7 +10,16 @@ import numpy as np
 
 from evoprune._types import FloatArray
 from evoprune.errors import ConfigError
-from evoprune.experiments._columns import NO_FIGURES, by_seed, comparison, distinct, json_value, measured, protocol_of
+from evoprune.experiments._columns import (
+    NO_FIGURES,
+    about_task,
+    by_seed,
+    comparison,
+    distinct,
+    json_value,
+    measured,
+    protocol_of,
+)
 from evoprune.experiments._contest import SEARCHES, Ground
 from evoprune.experiments._evolve import evolve, outcome
 from evoprune.experiments._experiment import Settings, tasks_of_searches
@@ -100,13 +109,7 @@ def converge(features: Features, config: RunConfig, arguments: Mapping[str, Any]
     """
     ground, method = Ground.of(features, config, int(arguments["seed"])), str(arguments["method"])
     found = evolve(ground, int(arguments["evaluations"]), algorithm=method, objectives=_OBJECTIVES[method])
-    about = {
-        "dataset": arguments["dataset"],
-        "encoding": config.encoding,
-        "protocol": config.protocol,
-        "method": method,
-        "seed": ground.seed,
-    }
+    about = about_task(arguments, config, {"method": method})
     best = best_so_far(found.fitness, maximize=True)
     rows: list[Row] = [
         {**about, "evaluation": number, "evaluated_fitness": json_value(fitness), "best_fitness": json_value(so_far)}

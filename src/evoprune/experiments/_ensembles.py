@@ -10,7 +10,7 @@ import numpy as np
 
 from evoprune._types import BoolArray
 from evoprune.errors import ConfigError
-from evoprune.experiments._columns import NO_FIGURES, distinct, file_name, json_value, protocol_of
+from evoprune.experiments._columns import NO_FIGURES, about_task, distinct, file_name, json_value, protocol_of
 from evoprune.experiments._ensemble_tables import contender_tables, draw_windows, overall, window_table
 from evoprune.experiments._experiment import Settings
 from evoprune.experiments._markdown import escaped
@@ -112,13 +112,7 @@ def let_vote(features: Features, config: RunConfig, arguments: Mapping[str, Any]
     contest = EnsembleContest(study, front, arguments["repetitions"])
     selections = [contest.select(method, vote) for method in arguments["methods"] for vote in _VOTES]
     controls = contest.controls(selections)
-    about = {
-        "dataset": arguments["dataset"],
-        "encoding": config.encoding,
-        "protocol": config.protocol,
-        "seed": arguments["seed"],
-        "front": len(front),
-    }
+    about = {**about_task(arguments, config), "front": len(front)}
     rows: list[Row] = []
     for selection in selections:
         for contender in contest.contenders(selection, controls):

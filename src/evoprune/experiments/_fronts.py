@@ -8,7 +8,7 @@ from typing import Any
 
 from evoprune._types import BoolArray
 from evoprune.errors import ConfigError
-from evoprune.experiments._columns import NO_FIGURES, distinct, file_name, json_value, protocol_of
+from evoprune.experiments._columns import NO_FIGURES, about_task, distinct, file_name, json_value, protocol_of
 from evoprune.experiments._experiment import Settings, tasks_of_searches
 from evoprune.experiments._front_tables import accurate_table, neuron_table, range_table, relation_table, run_table
 from evoprune.experiments._markdown import escaped
@@ -130,13 +130,7 @@ def find_front(features: Features, config: RunConfig, arguments: Mapping[str, An
         "report_seeds": _REPORT_SEEDS,
     }
     result = Study.from_config(features, make_config(**{**dict(config), **settings})).run_locked()
-    about = {
-        "dataset": arguments["dataset"],
-        "encoding": config.encoding,
-        "protocol": config.protocol,
-        "method": arguments["method"],
-        "seed": arguments["seed"],
-    }
+    about = about_task(arguments, config, {"method": arguments["method"]})
     members = {member.id: member for member in (result.dense, *result.front)}
     rows: list[Row] = [{**about, **_row(0, result.dense.genome, result.dense.values), **_figures(result.dense)}]
     for evaluation in result.history:

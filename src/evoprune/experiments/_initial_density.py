@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evoprune.experiments._columns import NO_FIGURES, by_seed, comparison, distinct, measured, protocol_of
+from evoprune.experiments._columns import NO_FIGURES, about_task, by_seed, comparison, distinct, measured, protocol_of
 from evoprune.experiments._contest import Ground
 from evoprune.experiments._evolve import evolve, outcome
 from evoprune.experiments._experiment import Settings
@@ -121,13 +121,7 @@ def start_from(features: Features, config: RunConfig, arguments: Mapping[str, An
     options = {**dict(config.search), "initial_density": _STARTS[start]}
     ground = Ground.of(features, make_config(**{**dict(config), "search": options}), int(arguments["seed"]))
     found = evolve(ground, int(arguments["evaluations"]))
-    about = {
-        "dataset": arguments["dataset"],
-        "encoding": config.encoding,
-        "protocol": config.protocol,
-        "start": start,
-        "seed": ground.seed,
-    }
+    about = about_task(arguments, config, {"start": start})
     return [{**about, **outcome(ground, found)}]
 
 

@@ -3,6 +3,7 @@
 from evoprune.training._apply import head_logits, penultimate
 from evoprune.training._device import resolve_device
 from evoprune.training._population import TrainedCandidate, Trainer, train_population
+from evoprune.training._progress import shifted
 from evoprune.training._recipe import FAST, PAPER, RECIPES, EarlyStopping, Recipe, fastest_precision, get_recipe
 from evoprune.training._soft_targets import TEACHER_SEEDS, can_soften, soften
 from evoprune.training._training_set import TrainingSet
@@ -23,6 +24,7 @@ __all__ = [
     "head_logits",
     "penultimate",
     "resolve_device",
+    "shifted",
     "soften",
     "train_population",
 ]

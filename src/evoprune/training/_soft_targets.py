@@ -18,12 +18,16 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import torch
+from scipy.special import softmax
 
-from evoprune._types import Float32Array, FloatArray, IntArray
+from evoprune._types import FloatArray, IntArray
 from evoprune.data import Fold, stratified_parts
 from evoprune.errors import ConfigError
 from evoprune.heads import Head, dense_structure
+from evoprune.training._goal import smoothed_targets
 from evoprune.training._population import Trainer
+from evoprune.training._progress import shifted
 from evoprune.training._recipe import Recipe
 from evoprune.training._training_set import TrainingSet
 
@@ -78,8 +82,7 @@ def soften(
         )
     rows = data.folds[0].train
     labels = data.y[rows]
-    smoothing = recipe.label_smoothing
-    aims = np.eye(data.classes)[labels] * (1 - smoothing) + smoothing / data.classes
+    aims = smoothed_targets(torch.from_numpy(labels), data.classes, recipe.label_smoothing, torch.float64).numpy()
     taught = aims.copy()
     parts = stratified_parts(labels, np.full(PARTS, 1 / PARTS), seed)
     for number, part in enumerate(parts):
@@ -89,10 +92,12 @@ def soften(
             continue
         trainer = Trainer(replace(data, folds=(fold,), extra={}), head, recipe, device)
         seeds = range(seed + number * TEACHERS, seed + (number + 1) * TEACHERS)
-        heard = _shifted(on_progress, number * TEACHERS, TEACHER_SEEDS)
+        heard = shifted(on_progress, number * TEACHERS, TEACHER_SEEDS)
         (teachers,) = trainer.train([dense_structure(head, data.X.shape[1])], seeds, heard)
         # One that has diverged has no opinion; where none has one, the labels stand.
-        opinions = [_softmax(logits) for logits in teachers.logits[0] if np.isfinite(logits).all()]
+        opinions = [
+            softmax(logits.astype(np.float64), axis=1) for logits in teachers.logits[0] if np.isfinite(logits).all()
+        ]
         if opinions:
             taught[part] = np.mean(opinions, axis=0)
     trusted = min(MOST_TRUSTED, float(np.mean(taught.argmax(axis=1) != labels)))
@@ -104,15 +109,3 @@ def _placed(targets: FloatArray, rows: IntArray, count: int) -> FloatArray:
     placed = np.full((count, targets.shape[1]), 1 / targets.shape[1])
     placed[rows] = targets
     return placed
-
-
-def _softmax(logits: Float32Array) -> FloatArray:
-    z = logits.astype(np.float64)
-    z = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(z / z.sum(axis=1, keepdims=True), dtype=np.float64)
-
-
-def _shifted(
-    on_progress: Callable[[int, int], None] | None, before: int, total: int
-) -> Callable[[int, int], None] | None:
-    return None if on_progress is None else lambda done, _: on_progress(before + done, total)

@@ -17,13 +17,14 @@ from evoprune.objectives import Objective
 from evoprune.problem import AT_A_TIME, Problem
 from evoprune.search import best_index, hypervolume, hypervolume_trace, non_dominated, ranking
 from evoprune.study import Evaluation, Store
+from evoprune.training import shifted
 from evoprune.workflow._config import RunConfig
 from evoprune.workflow._kept import keep_facts, keep_predictions
 from evoprune.workflow._rejection import with_threshold
 from evoprune.workflow._result import DENSE, DENSE_SOFT, Hypervolume, Overfitting, Result, Scores, Solution
 from evoprune.workflow._run_files import write_files
 from evoprune.workflow._run_folder import RunFolder
-from evoprune.workflow._scorer import Scorer, genome_digest, shifted
+from evoprune.workflow._scorer import Scorer, genome_digest
 
 logger = logging.getLogger(__name__)
 

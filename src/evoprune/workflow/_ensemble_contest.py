@@ -11,9 +11,9 @@ from evoprune._types import BoolArray, FloatArray, IntArray
 from evoprune.analysis import WINDOWS, best_window, diverse_members, greedy_members, window_members
 from evoprune.errors import ConfigError
 from evoprune.heads import EnsembleHead, Vote
+from evoprune.training import shifted
 from evoprune.workflow._ensemble_controls import Controls, train_controls
 from evoprune.workflow._ensemble_panels import Chorus, by_name, train_choruses
-from evoprune.workflow._scorer import shifted
 from evoprune.workflow._study import Study
 
 ENSEMBLE_METHODS = {

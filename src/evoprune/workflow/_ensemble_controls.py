@@ -10,8 +10,8 @@ import numpy as np
 from evoprune._types import BoolArray, IntArray
 from evoprune.heads import Encoding
 from evoprune.problem import Problem
+from evoprune.training import shifted
 from evoprune.workflow._ensemble_panels import Chorus, train_choruses, train_seeds
-from evoprune.workflow._scorer import shifted
 
 _STREAM = 2302_10253
 """Keeps random masks and the seeds of further dense heads apart from other draws with the same seed."""

@@ -15,7 +15,7 @@ from evoprune.features import Features
 from evoprune.model import Model
 from evoprune.objectives import Objective, get_objectives
 from evoprune.problem import Examined, Problem
-from evoprune.training import TrainingSet, can_soften, soften
+from evoprune.training import TrainingSet, can_soften, shifted, soften
 from evoprune.workflow._config import RunConfig
 from evoprune.workflow._extras import extra_rows
 from evoprune.workflow._result import DENSE, Scores, Solution
@@ -211,10 +211,3 @@ def _measured(names: Sequence[str], features: Features) -> tuple[Objective, ...]
 def genome_digest(genome: BoolArray) -> str:
     """SHA-256 of a genome `[L]`, hexadecimal."""
     return hashlib.sha256(np.packbits(genome).tobytes()).hexdigest()
-
-
-def shifted(
-    on_progress: Callable[[int, int], None] | None, before: int, total: int
-) -> Callable[[int, int], None] | None:
-    """The progress of one part of the trainings, told as progress of all of them."""
-    return None if on_progress is None else lambda done, _: on_progress(before + done, total)
