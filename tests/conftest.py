@@ -11,9 +11,6 @@ import pytest
 # Two test processes share two cores: more threads than cores would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell that starts the tests in the background has interrupts ignored; some tests interrupt themselves.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -30,3 +27,9 @@ def shared_data() -> Path:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the user's feature cache out of the tests: each test session has its own."""
     monkeypatch.setenv("EVOPRUNE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _heard_interrupts() -> None:
+    """Some tests interrupt themselves; a shell in the background, or a command that ended with an error, has it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -106,7 +106,7 @@ def test_progress_counts_every_training(task, packs):
 
 def test_an_interrupt_ends_all_trainings_at_once(task, packs):
     packs()
-    recipe = STOPPING.model_copy(update={"epochs": 100_000, "early_stopping": None})
+    recipe = STOPPING.model_copy(update={"epochs": 20_000, "early_stopping": None})
     timer = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
     started = time.perf_counter()
     timer.start()

@@ -114,7 +114,7 @@ def test_the_number_of_threads_changes_nothing(task, recipe):
 
 
 def test_an_interrupt_ends_all_trainings_at_once(task):
-    recipe = SGD.model_copy(update={"epochs": 100_000, "early_stopping": None})
+    recipe = SGD.model_copy(update={"epochs": 20_000, "early_stopping": None})
     started = time.perf_counter()
     timer = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
     timer.start()
