@@ -31,5 +31,5 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 @pytest.fixture(autouse=True)
 def _heard_interrupts() -> None:
-    """Some tests interrupt themselves; a shell in the background, or a command that ended with an error, has it ignored."""
+    """Some tests interrupt themselves; a shell in the background and a command that failed leave that ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
