@@ -97,9 +97,9 @@ def test_a_killed_run_ends_as_if_it_had_not_been(tmp_path, blobs, undisturbed):
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_ten_moments_anywhere(tmp_path, blobs, undisturbed):
+def test_a_run_killed_at_random_moments(tmp_path, blobs, undisturbed):
     moments = np.random.default_rng(1)
-    assert kill_and_resume(blobs, tmp_path / "run", 10, lambda _: time.sleep(moments.uniform(0.1, 4))) >= 5
+    assert kill_and_resume(blobs, tmp_path / "run", 5, lambda _: time.sleep(moments.uniform(0.1, 4))) >= 2
     assert contents_of(tmp_path / "run") == undisturbed
 
 

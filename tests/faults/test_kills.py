@@ -17,7 +17,7 @@ from evoprune.workflow._card import card_of
 from .conftest import KILL, KILL_TORN, many, rare
 from .state import SINGLE, check_so_far, left_behind, page_data_of
 
-KILLS = {"run": many(4, 126), "export": 26, "report": many(2, 24), "select": 24}
+KILLS = {"run": many(2, 126), "export": 26, "report": many(2, 24), "select": 24}
 """Kills at random moments, 200 in all in `make faults`."""
 
 KINDS = ("safetensors", "onnx")

@@ -277,7 +277,7 @@ def test_ctrl_c_loses_no_batch_and_says_how_to_go_on(pictures, whole, tmp_path, 
 def test_an_extraction_killed_at_random_moments(pictures, whole, tmp_path):
     moments = np.random.default_rng(0)
     cut_short = 0
-    for number in range(12):
+    for number in range(4):
         output = tmp_path / f"{number}.npz"
         end = time.monotonic() + moments.uniform(0.5, 4)
         cut_short += killed(pictures, output, lambda end=end: time.monotonic() > end)
@@ -285,7 +285,7 @@ def test_an_extraction_killed_at_random_moments(pictures, whole, tmp_path):
             continued(pictures, output)
             assert output.read_bytes() == whole
             clear()
-    assert cut_short >= 8
+    assert cut_short >= 2
 
 
 def test_two_extractions_into_one_cache(pictures, whole, tmp_path):

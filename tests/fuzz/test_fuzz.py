@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-INPUTS = 1200
+INPUTS = 600
 
 
 def test_whatever_is_read_the_answer_is_a_result_or_a_sentence(tmp_path):

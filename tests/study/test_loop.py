@@ -112,6 +112,21 @@ def test_an_exhausted_space_ends_the_search():
     assert len(store) <= 8
 
 
+def test_with_all_genomes_known_it_does_not_ask_on():
+    store, asks = Store(None, StudyKey(3, ("accuracy",), "key")), []
+
+    class Every:
+        def ask(self):
+            asks.append(len(store))
+            return (np.arange(1, 8)[:, None] >> np.arange(3) & 1).astype(bool)
+
+        def tell(self, genomes, values):
+            pass
+
+    search(Every(), lambda g, _: g.sum(1, keepdims=True).astype(float), store, budget=100, batch=4)
+    assert asks == [0, 7]
+
+
 def test_callbacks_hear_of_every_committed_batch():
     store, heard = new_store(), []
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -40,6 +42,9 @@ _FIRST_TEACHER_SEED = 8_000
 """Heads that give soft targets use seeds of their own too."""
 
 _BATCH = 30
+
+_FULL: WeakKeyDictionary[Features, dict[str, tuple[float, CompactHead]]] = WeakKeyDictionary()
+"""Full heads that this process has trained, by the features, settings and rows they were trained with."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +100,32 @@ class Ground:
 
     def retrained(self, genomes: BoolArray, folds: Sequence[Fold]) -> tuple[list[float], list[CompactHead]]:
         """Accuracy of each genome `[P, L]` trained on some folds (mean over them), and its head on the first."""
-        trained = self._train(
-            TrainingSet(self.features.X, self.features.y, self.features.classes, tuple(folds)), genomes
-        )
+        full = genomes.all(axis=1)
+        pruned = iter(self._retrained(genomes[~full], folds))
+        both = [self._full(folds) if whole else next(pruned) for whole in full]
+        return [accuracy for accuracy, _ in both], [head for _, head in both]
+
+    def _full(self, folds: Sequence[Fold]) -> tuple[float, CompactHead]:
+        """The full head, which every method has among its own, trained once for all of them in this process."""
+        known = _FULL.setdefault(self.features, {})
+        rows = hashlib.sha256(b"".join(part.tobytes() for fold in folds for part in (fold.train, fold.evaluate)))
+        key = f"{self.config.identity()} {self.seed} {rows.hexdigest()}"
+        if key not in known:
+            (known[key],) = self._retrained(np.ones((1, self.encoding.length), dtype=np.bool_), folds)
+        return known[key]
+
+    def _retrained(self, genomes: BoolArray, folds: Sequence[Fold]) -> list[tuple[float, CompactHead]]:
+        if not len(genomes):
+            return []
+        data = TrainingSet(self.features.X, self.features.y, self.features.classes, tuple(folds))
         labels = [self.features.y[fold.evaluate] for fold in folds]
-        accuracies = [
-            float(np.mean([accuracy_score(by_seed[0], y) for by_seed, y in zip(t.logits, labels, strict=True)]))
-            for t in trained
+        return [
+            (
+                float(np.mean([accuracy_score(by_seed[0], y) for by_seed, y in zip(t.logits, labels, strict=True)])),
+                t.heads[0][0],
+            )
+            for t in self._train(data, genomes)
         ]
-        return accuracies, [t.heads[0][0] for t in trained]
 
     def softly(self, genomes: BoolArray) -> list[float] | None:
         """Test accuracy of each genome `[P, L]` trained by soft targets; None where there are none."""

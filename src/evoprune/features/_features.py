@@ -81,7 +81,7 @@ class Corrupted:
         return f"Corrupted({', '.join(self.kinds)}: {len(self.rows)} rows each)"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Features:
     """Feature vectors with labels and divisions.
 

@@ -83,7 +83,8 @@ def search(
 ) -> None:
     """Search until `budget` distinct genomes have been evaluated in all, or the time is up.
 
-    Known genomes are looked up, with all their objectives, and do not count. A resumed
+    It also ends where nothing is left: with all genomes known but the empty one, or after many
+    asks without a new one. Known genomes are looked up, with all their objectives, and do not count. A resumed
     search replays the stored evaluations through a fresh algorithm in the same way, so
     it continues as if it had never ended.
 
@@ -133,7 +134,7 @@ def search(
         first_ask = False
         algorithm.tell(genomes, known)
         stalled = 0 if len(new) else stalled + 1
-        if stalled >= STALL_LIMIT:
+        if stalled >= STALL_LIMIT or (stalled and _all_known(store, genomes.shape[1])):
             return
 
 
@@ -152,6 +153,12 @@ def _unknown(genomes: BoolArray, store: Store) -> BoolArray:
     distinct = {genome.tobytes(): genome for genome in genomes}
     new = [genome for genome in distinct.values() if store.values(genome) is None]
     return np.stack(new) if new else genomes[:0]
+
+
+def _all_known(store: Store, length: int) -> bool:
+    """Whether nothing is left but the empty genome, which not every search asks for."""
+    everything = 2**length - 1
+    return len(store) >= everything and sum(bool(e.genome.any()) for e in store.evaluations()) == everything
 
 
 def _stored(store: Store, genome: BoolArray) -> FloatArray:
