@@ -27,7 +27,7 @@ from evoprune.experiments._sparsity import TOGETHER, methods_of
 from evoprune.experiments._store import TaskStore
 from evoprune.experiments._tasks import Task, run_tasks
 from evoprune.features import from_feature_file
-from evoprune.training import FAST
+from evoprune.training import FAST, Trainer
 from evoprune.workflow import make_config
 
 QUICK = {"epochs": 4, "batch_size": 32, "learning_rate": 2e-2, "input_dropout": 0.0}
@@ -127,12 +127,13 @@ def test_another_seed_has_another_validation_part_and_the_same_test_part(feature
 
 def test_methods_that_share_their_pruning_give_the_rows_that_they_give_alone(features, config, monkeypatch):
     common = {"dataset": "blobs", "seed": 0, "shares": [0.25, 1.0]}
-    alone = [row for m in TOGETHER for row in compete(features, config, {**common, "method": m})]
+    # What is shared is kept with the features, so that a copy of them has nothing yet.
+    alone = [row for m in TOGETHER for row in compete(replace(features), config, {**common, "method": m})]
     decays = []
     monkeypatch.setattr(
         "evoprune.baselines._polynomial.decay", lambda *given: decays.append(given) or real_decay(*given)
     )
-    together = compete(features, config, {**common, "method": "+".join(TOGETHER)})
+    together = compete(replace(features), config, {**common, "method": "+".join(TOGETHER)})
     assert [{**row, "seconds": 0} for row in together] == [{**row, "seconds": 0} for row in alone]
     assert len(decays) == 2  # for validation, and for the test part
     names = [task.id for task in get_experiment("sparsity").tasks({"blobs": config}, Settings(seeds=1))]
@@ -141,6 +142,27 @@ def test_methods_that_share_their_pruning_give_the_rows_that_they_give_alone(fea
     only = Settings(seeds=1, methods=("polynomial_lottery", "anova"))
     names = [task.id for task in get_experiment("sparsity").tasks({"blobs": config}, only)]
     assert names == ["blobs/polynomial_lottery/0", "blobs/anova/0"]
+
+
+def test_full_heads_and_dense_weights_are_trained_once_for_all_methods_of_a_seed(features, config, monkeypatch):
+    methods = ("anova", "random", "magnitude", "taylor", "weight_pruning", "weight_lottery")
+    common = {"dataset": "blobs", "shares": [0.25, 1.0]}
+    alone = [row for m in methods for row in compete(replace(features), config, {**common, "seed": 0, "method": m})]
+    trained = []
+
+    def counted(self, structures, *given):
+        trained.append(sum(s.matrix is None and bool(s.inputs.all()) for s in structures))
+        return real_train(self, structures, *given)
+
+    real_train = Trainer.train
+    monkeypatch.setattr(Trainer, "train", counted)
+    features = replace(features)
+    shared = [row for m in methods for row in compete(features, config, {**common, "seed": 0, "method": m})]
+    assert [{**row, "seconds": 0} for row in shared] == [{**row, "seconds": 0} for row in alone]
+    # The full head and the dense weights, each on the rows of the search and on those of the report.
+    assert sum(trained) == 4
+    compete(features, config, {**common, "seed": 1, "method": "anova"})
+    assert sum(trained) == 6
 
 
 def test_the_best_within_a_count_has_the_highest_fitness_and_then_the_fewest_active():

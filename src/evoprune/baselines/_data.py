@@ -76,11 +76,11 @@ class SelectionData:
         """What several methods have need of, computed by the first of them that is given this object.
 
         Args:
-            name: of what is computed, everything that it depends on besides these rows included.
+            name: of what is computed, everything that it depends on besides rows, head and recipe included.
             compute: without side effects.
         """
-        # The object that models are trained on shares what is known, and has more rows.
-        key = (len(self.X), name)
+        # Copies with other rows, head or recipe share what is known: that models are trained on has more rows.
+        key = (len(self.X), repr(self.head), repr(self.recipe), name)
         if key not in self._known:
             self._known[key] = compute()
         found: _Found = self._known[key]

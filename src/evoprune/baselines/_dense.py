@@ -55,8 +55,12 @@ def train_dense(data: SelectionData, seed: int) -> DenseWeights:
 
     The engine hands back a head on raw features. The standardisation that is folded into
     its first matrix is divided out again: magnitudes of weights are to be compared as on
-    the features that the network was trained on.
+    the features that the network was trained on. Methods that are given the same data share it.
     """
+    return data.once(("dense", seed), lambda: _trained_dense(data, seed))
+
+
+def _trained_dense(data: SelectionData, seed: int) -> DenseWeights:
     (trained,) = train_population(
         data.training_set(), [dense_structure(data.head, data.width)], head=data.head, recipe=data.recipe, seeds=[seed]
     )

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -43,8 +43,24 @@ _FIRST_TEACHER_SEED = 8_000
 
 _BATCH = 30
 
-_FULL: WeakKeyDictionary[Features, dict[str, tuple[float, CompactHead]]] = WeakKeyDictionary()
-"""Full heads that this process has trained, by the features, settings and rows they were trained with."""
+
+@dataclass(frozen=True)
+class _Shared:
+    """What methods have in common on one ground, worked out once: full heads, and rows as baselines take them.
+
+    Attributes:
+        key: says which ground it is.
+        full: accuracy and head of the full genome, by the rows it was trained and read on.
+        data: by its rows; it knows the dense weights that methods of pruning begin with.
+    """
+
+    key: str
+    full: dict[str, tuple[float, CompactHead]] = field(default_factory=dict)
+    data: dict[str, SelectionData] = field(default_factory=dict)
+
+
+_SHARED: WeakKeyDictionary[Features, _Shared] = WeakKeyDictionary()
+"""Of the last ground on some features in this process: experiments come seed by seed."""
 
 
 @dataclass(frozen=True)
@@ -82,17 +98,20 @@ class Ground:
         ).search
 
     def data(self, fold: Fold) -> SelectionData:
-        """A fold as baselines take it."""
-        X, y = self.features.X, self.features.y
-        return SelectionData(
-            np.ascontiguousarray(X[fold.train]),
-            y[fold.train],
-            self.features.classes,
-            np.ascontiguousarray(X[fold.evaluate]),
-            y[fold.evaluate],
-            self.encoding.head,
-            self.config.recipe,
-        )
+        """A fold as baselines take it; the same object for all methods, which share what it knows."""
+        known, key = self._shared.data, _digest([fold])
+        if key not in known:
+            X, y = self.features.X, self.features.y
+            known[key] = SelectionData(
+                np.ascontiguousarray(X[fold.train]),
+                y[fold.train],
+                self.features.classes,
+                np.ascontiguousarray(X[fold.evaluate]),
+                y[fold.evaluate],
+                self.encoding.head,
+                self.config.recipe,
+            )
+        return known[key]
 
     def counts(self, shares: Sequence[float]) -> list[int]:
         """Numbers of active neurons for some shares, at least one."""
@@ -100,16 +119,13 @@ class Ground:
 
     def retrained(self, genomes: BoolArray, folds: Sequence[Fold]) -> tuple[list[float], list[CompactHead]]:
         """Accuracy of each genome `[P, L]` trained on some folds (mean over them), and its head on the first."""
-        full = genomes.all(axis=1)
+        full = genomes.sum(axis=1) == genomes.shape[1]
         pruned = iter(self._retrained(genomes[~full], folds))
         both = [self._full(folds) if whole else next(pruned) for whole in full]
         return [accuracy for accuracy, _ in both], [head for _, head in both]
 
     def _full(self, folds: Sequence[Fold]) -> tuple[float, CompactHead]:
-        """The full head, which every method has among its own, trained once for all of them in this process."""
-        known = _FULL.setdefault(self.features, {})
-        rows = hashlib.sha256(b"".join(part.tobytes() for fold in folds for part in (fold.train, fold.evaluate)))
-        key = f"{self.config.identity()} {self.seed} {rows.hexdigest()}"
+        known, key = self._shared.full, _digest(folds)
         if key not in known:
             (known[key],) = self._retrained(np.ones((1, self.encoding.length), dtype=np.bool_), folds)
         return known[key]
@@ -149,6 +165,14 @@ class Ground:
         detector = fit_detector(self.config.ood_score, head, X[train], y[train])
         return float(auroc(detector.score(X[test])[None], detector.score(self._outliers)[None])[0])
 
+    @property
+    def _shared(self) -> _Shared:
+        key = f"{self.config.identity()} {self.seed}"
+        shared = _SHARED.get(self.features)
+        if shared is None or shared.key != key:
+            shared = _SHARED[self.features] = _Shared(key)
+        return shared
+
     @cached_property
     def _outliers(self) -> Float32Array | None:
         """Out-of-distribution rows of the report `[n, D]`, drawn once for all heads."""
@@ -160,6 +184,13 @@ class Ground:
         """Accuracy of trained heads on some rows."""
         X: Float32Array = np.ascontiguousarray(self.features.X[rows])
         return [accuracy_score(head_logits(head, X), self.features.y[rows]) for head in heads]
+
+
+def _digest(folds: Sequence[Fold]) -> str:
+    """Of the rows of some folds."""
+    return hashlib.sha256(
+        b"".join(rows.tobytes() for fold in folds for rows in (fold.train, fold.evaluate))
+    ).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class Sparsity:
     title = "Test accuracy over active share"
 
     def tasks(self, configs: Mapping[str, RunConfig], settings: Settings) -> list[Task]:
-        """One task for each data set, method and seed; methods of `TOGETHER` are one task."""
+        """One task for each data set, seed and method; methods of `TOGETHER` are one task."""
         return [
             Task(
                 f"{dataset}/{method}/{seed}",
@@ -49,8 +49,8 @@ class Sparsity:
                 },
             )
             for dataset, config in configs.items()
-            for method in _grouped(methods_of(config.encoding, settings.methods))
             for seed in range(settings.seeds)
+            for method in _grouped(methods_of(config.encoding, settings.methods))
         ]
 
     def write(self, rows: Sequence[Row], failed: Mapping[str, str], settings: Settings, folder: Path) -> str:

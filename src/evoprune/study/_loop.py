@@ -157,8 +157,11 @@ def _unknown(genomes: BoolArray, store: Store) -> BoolArray:
 
 def _all_known(store: Store, length: int) -> bool:
     """Whether nothing is left but the empty genome, which not every search asks for."""
-    everything = 2**length - 1
-    return len(store) >= everything and sum(bool(e.genome.any()) for e in store.evaluations()) == everything
+    everything: int = 2**length - 1
+    if len(store) < everything:
+        return False
+    filled = sum(bool(e.genome.any()) for e in store.evaluations())
+    return filled == everything
 
 
 def _stored(store: Store, genome: BoolArray) -> FloatArray:
