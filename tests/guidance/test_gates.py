@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
 from evoprune.guidance import GateData, _gates, gate_sizes
+from evoprune.training import GatedNetwork
 
 from .conftest import planted_rows
 
@@ -90,10 +91,29 @@ def test_bfloat16_finds_the_same_features(planted):
     assert set(np.argsort(-half)[:4]) == set(np.flatnonzero(informative))
 
 
+@pytest.mark.parametrize("size", [24, 9])
+def test_the_kernel_gives_the_gates_that_torch_gives(planted, size, monkeypatch):
+    X, y, _ = planted
+    data = GateData.of(X, y, 3, "bfloat16")
+    if not GatedNetwork.serves(data.X, _gates.HIDDEN):
+        pytest.skip("no compiled kernel: no C compiler, or no AVX-512 BF16")
+    sets = np.stack([np.sort(np.random.default_rng(i).choice(24, size=size, replace=False)) for i in range(3)])
+    compiled = gate_sizes(data, sets, seed=4)
+    exact = gate_sizes(GateData.of(X, y, 3), sets, seed=4)
+    monkeypatch.setattr(GatedNetwork, "serves", lambda *given: False)
+    plain = gate_sizes(data, sets, seed=4)
+    # Eight bits of precision: the kernel, which rounds less often, is about as far from float32 as torch is.
+    off = [np.linalg.norm(found - exact) for found in (plain, compiled)]
+    assert not np.array_equal(plain, compiled)
+    assert off[1] <= max(1.5 * off[0], 0.01 * np.linalg.norm(exact))
+    assert compiled == pytest.approx(exact, abs=0.1)
+
+
 @pytest.mark.usefixtures("few_steps")
-def test_the_seed_decides_and_neither_torchs_nor_numpys_global_state_does():
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_seed_decides_and_neither_torchs_nor_numpys_global_state_does(precision):
     X, y, _ = planted_rows(60)
-    data, sets = GateData.of(X, y, 3), np.stack([np.arange(12), np.arange(12, 24)])
+    data, sets = GateData.of(X, y, 3, precision), np.stack([np.arange(12), np.arange(12, 24)])
     found = []
     for state in (0, 1):
         torch.manual_seed(state)
@@ -106,9 +126,10 @@ def test_the_seed_decides_and_neither_torchs_nor_numpys_global_state_does():
 
 @pytest.mark.usefixtures("few_steps")
 @pytest.mark.parametrize("rows", [1, 3, 129])
-def test_few_rows_and_one_feature_are_enough(rows):
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_few_rows_and_one_feature_are_enough(rows, precision):
     X, y, _ = planted_rows(rows)
-    sizes = gate_sizes(GateData.of(X, y, 3), np.array([[4], [7]]), seed=0)
+    sizes = gate_sizes(GateData.of(X, y, 3, precision), np.array([[4], [7]]), seed=0)
     assert sizes.shape == (2, 1)
     assert np.isfinite(sizes).all()
 
@@ -123,9 +144,10 @@ def test_targets_are_smoothed_labels_and_rows_and_width_those_of_the_features():
 
 
 @pytest.mark.usefixtures("few_steps")
-def test_the_number_of_threads_changes_nothing():
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_number_of_threads_changes_nothing(precision):
     rng = np.random.default_rng(0)
-    data = GateData.of(rng.normal(size=(200, 700)).astype(np.float32), np.arange(200) % 5, 5)
+    data = GateData.of(rng.normal(size=(200, 700)).astype(np.float32), np.arange(200) % 5, 5, precision)
     sets = np.stack([rng.choice(700, size=500, replace=False) for _ in range(3)])
     before, found = torch.get_num_threads(), []
     try:

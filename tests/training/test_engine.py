@@ -128,7 +128,10 @@ def moved(expected, start, got):
 
 
 @pytest.mark.skipif(load_kernel() is None, reason="no compiled kernel: no C compiler, or no AVX-512 BF16")
-@pytest.mark.parametrize(("encoding", "share"), [("features", 1.0), ("features", 0.35), ("first", 0.5)])
+@pytest.mark.parametrize(
+    ("encoding", "share"),
+    [("features", 1.0), ("features", 0.35), ("first", 0.5), ("connections", 0.4), ("connections", 0.002)],
+)
 @pytest.mark.parametrize("recipe", [PAPER, ADAM.model_copy(update={"hidden_dropout": 0.0})], ids=["paper", "adam"])
 def test_the_kernel_takes_the_same_steps(task, encoding, share, recipe):
     plan = parse_encoding(encoding, Head(70), width=20, classes=3)
@@ -149,6 +152,10 @@ def test_the_kernel_takes_the_same_steps(task, encoding, share, recipe):
     layers = [np.flatnonzero(layer) for layer in structure.layers(3)]
     for i, (e, p, c) in enumerate(zip(exact.matrices, plain.matrices, compiled.matrices, strict=True)):
         start = initial[i][np.ix_(layers[i], layers[i + 1])]
+        if structure.matrix == i:
+            off = ~structure.connections[np.ix_(layers[i], layers[i + 1])]
+            assert off.any() and not c[off].any()
+            start = np.where(off, 0, start)
         # bfloat16 keeps eight bits: the kernel may not be further off than the plain operations, by much.
         assert moved(e, start, c) <= max(1.5 * moved(e, start, p), 0.01)
         assert moved(e, start, c) <= 0.05

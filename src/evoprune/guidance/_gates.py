@@ -3,14 +3,16 @@
 A factor on every feature of a set is trained with a head under an L1 penalty. The penalty pulls
 all gates to 0 alike, and the loss holds back those whose features it needs (the idea of network
 slimming: Liu and others, ICCV 2017, where the factors are those of batch normalisation). All
-sets of a call have the same size, so that their networks are one stack of matrices: for sets of
-a few dozen features a step costs little more for eight of them than for one.
+sets of a call have the same size, and see the same batches and dropout.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -19,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from evoprune._types import Float32Array, FloatArray, IntArray
+from evoprune.training import GatedNetwork
 
 HIDDEN = 128
 """Width of the networks: a quarter of the published head ranks features as well, at a quarter of the cost."""
@@ -83,56 +86,141 @@ def gate_sizes(data: GateData, sets: IntArray, seed: int) -> FloatArray:
         Sizes `[K, d]`, 0 or larger; larger where the network needs the feature more.
     """
     generator = torch.Generator().manual_seed(seed)
-    count, size = sets.shape
-    # One order of rows for all sets: the gathered batch is then one stack of slices.
-    inputs = torch.stack([data.X[:, torch.from_numpy(chosen)] for chosen in sets])
-    weights, gates = _initial(count, size, data, generator)
-    optimizer = torch.optim.Adam([{"params": weights}, {"params": [gates]}], fused=True)
-    parameters = (*weights, gates)
+    initial = _initial(len(sets), sets.shape[1], data, generator)
     each = -(-data.rows // BATCH)
-    steps = min(max(each * EPOCHS, FEWEST_STEPS), max(MOST_STEPS, each))
-    share = DROPOUT * min(1.0, 2 * size / data.width)
-    penalty = PENALTY / math.sqrt(size)
-    order: tuple[Tensor, ...] = ()
-    for step in range(steps):
-        if step % each == 0:
-            order = torch.split(torch.randperm(data.rows, generator=generator), BATCH)
-        rows = order[step % each]
-        batch = _dropped(inputs.index_select(1, rows), share, generator)
+    plan = _Plan(
+        share=DROPOUT * min(1.0, 2 * sets.shape[1] / data.width),
+        penalty=PENALTY / math.sqrt(sets.shape[1]),
+        steps=min(max(each * EPOCHS, FEWEST_STEPS), max(MOST_STEPS, each)),
+        each=each,
+    )
+    epochs = _epochs(data.rows, sets.shape[1], plan, generator)
+    train = by_kernel if GatedNetwork.serves(data.X, HIDDEN) else by_torch
+    return train(data, sets, initial, plan, epochs).abs().numpy().astype(np.float64)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How gates are trained.
+
+    Attributes:
+        share: of the inputs that are dropped in a step.
+        penalty: weight of the sum of a set's gates.
+        steps: in all.
+        each: steps of an epoch.
+    """
+
+    share: float
+    penalty: float
+    steps: int
+    each: int
+
+    @property
+    def scale(self) -> float:
+        """Of the inputs, which dropout has made fewer."""
+        return 1 / (1 - self.share)
+
+    @property
+    def gate_rate(self) -> float:
+        """Learning rate of the gates, in units of that of the weights."""
+        return TRAVEL / self.steps / RATE
+
+    def rate(self, step: int) -> float:
+        """Learning rate of the weights."""
+        return RATE * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+
+def _epochs(rows: int, size: int, plan: _Plan, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """Of each epoch the rows in their order `[n]`, and which of the inputs are kept, by place `[n, d]`.
+
+    The same ones of all sets.
+    """
+    for start in range(0, plan.steps, plan.each):
+        batches = torch.split(torch.randperm(rows, generator=generator), BATCH)[: plan.steps - start]
+        yield torch.cat(batches), torch.cat([_kept(len(batch), size, plan.share, generator) for batch in batches])
+
+
+def by_kernel(
+    data: GateData,
+    sets: IntArray,
+    initial: tuple[Tensor, Tensor],
+    plan: _Plan,
+    epochs: Iterator[tuple[Tensor, Tensor]],
+) -> Tensor:
+    """Gates `[K, d]` of K sets, each of them trained by the compiled kernel."""
+    networks = [
+        GatedNetwork(
+            data.X[:, torch.from_numpy(chosen)],
+            data.targets,
+            first,
+            second,
+            batch_size=BATCH,
+            scale=plan.scale,
+            penalty=plan.penalty,
+            gate_rate=plan.gate_rate,
+        )
+        for chosen, first, second in zip(sets, *initial, strict=True)
+    ]
+    step = 0
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for rows, kept in epochs:
+            keep = torch.zeros(len(kept), networks[0].width, dtype=torch.int16)
+            torch.neg(kept.to(torch.int16), out=keep[:, : kept.shape[1]])
+            last = step + -(-len(rows) // BATCH)
+            work = partial(
+                GatedNetwork.run, order=rows.numpy(), rates=[plan.rate(s) for s in range(step, last)], keep=keep
+            )
+            for _ in pool.map(work, networks):
+                pass
+            step = last
+    return torch.stack([network.gates for network in networks])
+
+
+def by_torch(
+    data: GateData,
+    sets: IntArray,
+    initial: tuple[Tensor, Tensor],
+    plan: _Plan,
+    epochs: Iterator[tuple[Tensor, Tensor]],
+) -> Tensor:
+    """The same by torch operations, on any processor: the networks are one stack of matrices."""
+    first, second = initial
+    count, size = sets.shape
+    gates = torch.ones(count, size, 1)
+    inputs = torch.stack([data.X[:, torch.from_numpy(chosen)] for chosen in sets])
+    parameters = (first, second, torch.zeros(count, 1, second.shape[2]), gates)
+    optimizer = torch.optim.Adam([{"params": [*parameters[:3]]}, {"params": [gates]}], fused=True)
+    steps = (
+        (rows, kept) for epoch in epochs for rows, kept in zip(*(torch.split(e, BATCH) for e in epoch), strict=True)
+    )
+    for step, (rows, kept) in enumerate(steps):
+        batch = inputs.index_select(1, rows).mul_(kept.to(inputs.dtype))
         for parameter, slope in zip(
-            parameters, _slopes(batch, data.targets[rows], parameters, 1 / (1 - share), penalty), strict=True
+            parameters, _slopes(batch, data.targets[rows], parameters, plan.scale, plan.penalty), strict=True
         ):
             parameter.grad = slope
-        rate = 0.5 * (1 + math.cos(math.pi * step / steps))
-        for group, full in zip(optimizer.param_groups, (RATE, TRAVEL / steps), strict=True):
-            group["lr"] = full * rate
+        for group, ratio in zip(optimizer.param_groups, (1.0, plan.gate_rate), strict=True):
+            group["lr"] = plan.rate(step) * ratio
         optimizer.step()
-    return gates.abs()[:, :, 0].numpy().astype(np.float64)
+    return gates[:, :, 0]
 
 
-def _initial(count: int, size: int, data: GateData, generator: torch.Generator) -> tuple[list[Tensor], Tensor]:
-    """Glorot-uniform weights at the scale of all features, and gates of 1 `[K, d, 1]`."""
-    classes = data.targets.shape[1]
+def _initial(count: int, size: int, data: GateData, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Weights `[K, d, H]` and `[K, H, C]`, Glorot-uniform at the scale of all features."""
 
     def glorot(inputs: int, rows: int, outputs: int) -> Tensor:
         limit = math.sqrt(6 / (inputs + outputs))
         drawn = torch.rand(count, rows, outputs, generator=generator)
         return (2 * drawn - 1) * limit
 
-    weights = [
-        glorot(data.width, size, HIDDEN),
-        glorot(HIDDEN, HIDDEN, classes),
-        torch.zeros(count, 1, classes),
-    ]
-    return weights, torch.ones(count, size, 1)
+    return glorot(data.width, size, HIDDEN), glorot(HIDDEN, HIDDEN, data.targets.shape[1])
 
 
-def _dropped(batch: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Inputs `[K, B, d]`, a share of them 0; by place, the same ones of all sets."""
-    places = batch[0]
-    draws = torch.empty(-(-places.numel() // 4), dtype=torch.int64).random_(-(2**63), None, generator=generator)
-    uniform = draws.view(torch.int16)[: places.numel()].view(places.shape)
-    return batch.mul_((uniform >= share * 2**16 - 2**15).to(batch.dtype))
+def _kept(rows: int, size: int, share: float, generator: torch.Generator) -> Tensor:
+    """Which inputs of a step dropout keeps `[B, d]`."""
+    draws = torch.empty(-(-rows * size // 4), dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    uniform = draws.view(torch.int16)[: rows * size].view(rows, size)
+    return uniform >= share * 2**16 - 2**15
 
 
 def _slopes(

@@ -2,6 +2,7 @@
 
 from evoprune.training._apply import head_logits, penultimate
 from evoprune.training._device import resolve_device
+from evoprune.training._gated_network import GatedNetwork
 from evoprune.training._population import TrainedCandidate, Trainer, train_population
 from evoprune.training._progress import shifted
 from evoprune.training._recipe import FAST, PAPER, RECIPES, EarlyStopping, Recipe, fastest_precision, get_recipe
@@ -14,6 +15,7 @@ __all__ = [
     "RECIPES",
     "TEACHER_SEEDS",
     "EarlyStopping",
+    "GatedNetwork",
     "Recipe",
     "TrainedCandidate",
     "Trainer",

@@ -1,4 +1,5 @@
 /* Steps of training a D -> h -> C head: products in bfloat16, everything else in float32.
+ * The first matrix may have connections that are off, or a gate on every input (a factor of its row).
  *
  * Needs AVX-512 F, BW, VL and BF16. One thread; the order of all sums is fixed, so the
  * result depends on the arguments alone. The forward weights are kept a second time in
@@ -23,6 +24,9 @@ typedef struct {
     int32_t squared;       /* 1: squared error, 0: cross entropy of the softmax */
     float momentum;        /* beta 1 for Adam */
     float beta2, epsilon;  /* Adam */
+    float gate_rate;       /* of the gates, in units of the weights' */
+    float gate_scale;      /* another factor of the gated rows, which is not trained */
+    float gate_penalty;    /* of the sum of the gates' sizes, in the loss */
     const uint16_t *features;  /* [N, d] bfloat16 */
     const uint16_t *keep;      /* [n or more, d], 0 or 0xffff, by place, or NULL */
     const float *targets;      /* [N, C] */
@@ -32,7 +36,9 @@ typedef struct {
     float *first, *first_a, *first_b;    /* [d, h]: weights, momentum (mean), Adam's square */
     float *output, *output_a, *output_b; /* [C, h] */
     float *bias, *bias_a, *bias_b;       /* [C] */
-    uint32_t *panels;          /* [h / 32, d / 2, 32]: first, interleaved bfloat16 */
+    float *gates, *gates_a, *gates_b;    /* [d], or NULL */
+    const uint16_t *mask;      /* [d, h / 16], a bit for each connection that is on, or NULL */
+    uint32_t *panels;          /* [h / 32, d / 2, 32]: first, gated, interleaved bfloat16 */
     float *logits;             /* [n, C], in the order of the steps, or NULL */
 } Epoch;
 
@@ -195,9 +201,44 @@ static void update_output(const Epoch *e, const Rule *r, int64_t count, const fl
     }
 }
 
+/* The copy of four rows of 16 columns. */
+static inline void pack_rows(const Epoch *e, int64_t row, int64_t column, const __m512 *w) {
+    uint32_t *to = e->panels + ((column / 32) * (e->inputs / 2) + row / 2) * 32 + column % 32;
+    _mm512_storeu_si512(to, interleave(w[0], w[1]));
+    _mm512_storeu_si512(to + 32, interleave(w[2], w[3]));
+}
+
+/* The copy of four whole rows, gated. */
+static void pack_gated(const Epoch *e, int64_t row) {
+    for (int64_t column = 0; column < e->units; column += 16) {
+        __m512 w[4];
+        for (int i = 0; i < 4; i++) {
+            __m512 factor = _mm512_set1_ps(e->gates[row + i] * e->gate_scale);
+            w[i] = _mm512_mul_ps(_mm512_loadu_ps(e->first + (row + i) * e->units + column), factor);
+        }
+        pack_rows(e, row, column, w);
+    }
+}
+
+/* Four gates; `slopes` are the sums over columns of a row's weights times the gradients of what they are in the product. */
+static void update_gates(const Epoch *e, const Rule *r, int64_t row, const __m512 *slopes) {
+    float g[16] = {0}, w[16] = {0}, a[16] = {0}, b[16] = {0};
+    for (int i = 0; i < 4; i++) {
+        w[i] = e->gates[row + i]; a[i] = e->gates_a[row + i]; b[i] = e->gates_b[row + i];
+        g[i] = sum_of(slopes[i]) * e->gate_scale + e->gate_penalty * (float)((w[i] > 0) - (w[i] < 0));
+    }
+    _mm512_storeu_ps(w, update(r, e->nesterov, _mm512_loadu_ps(w), _mm512_loadu_ps(g), a, b));
+    for (int i = 0; i < 4; i++) { e->gates[row + i] = w[i]; e->gates_a[row + i] = a[i]; e->gates_b[row + i] = b[i]; }
+}
+
 /* Four rows of the first matrix, all columns: gradient, optimizer, interleaved copy. */
-static void update_rows(const Epoch *e, const Rule *r, int64_t row, int64_t padded, const uint32_t *xp, const uint32_t *back) {
+static void update_rows(const Epoch *e, const Rule *r, const Rule *of_gates, int64_t row, int64_t padded, const uint32_t *xp, const uint32_t *back) {
     int64_t h = e->units, d = e->inputs, pairs = padded / 2;
+    __m512 slopes[4], factors[4];
+    for (int i = 0; i < 4; i++) {
+        slopes[i] = _mm512_setzero_ps();
+        factors[i] = _mm512_set1_ps(e->gates ? e->gates[row + i] * e->gate_scale : 1);
+    }
     for (int64_t k = 0; k < h; k += 64) {
         const uint32_t *panel = back + (k / 64) * pairs * 64;
         __m512 g[4][4];
@@ -218,25 +259,34 @@ static void update_rows(const Epoch *e, const Rule *r, int64_t row, int64_t padd
             __m512 w[4];
             for (int i = 0; i < 4; i++) {
                 int64_t at = (row + i) * h + column;
-                w[i] = update(r, e->nesterov, _mm512_loadu_ps(e->first + at), g[i][j], e->first_a + at, e->first_b + at);
+                __m512 old = _mm512_loadu_ps(e->first + at), slope = g[i][j];
+                if (e->gates) {
+                    slopes[i] = _mm512_fmadd_ps(slope, old, slopes[i]);
+                    slope = _mm512_mul_ps(slope, factors[i]);
+                }
+                __mmask16 on = e->mask ? e->mask[at / 16] : 0xffff;
+                slope = _mm512_maskz_mov_ps(on, slope);
+                w[i] = _mm512_maskz_mov_ps(on, update(r, e->nesterov, old, slope, e->first_a + at, e->first_b + at));
                 _mm512_storeu_ps(e->first + at, w[i]);
             }
-            uint32_t *to = e->panels + ((column / 32) * (d / 2) + row / 2) * 32 + column % 32;
-            _mm512_storeu_si512(to, interleave(w[0], w[1]));
-            _mm512_storeu_si512(to + 32, interleave(w[2], w[3]));
+            if (!e->gates) pack_rows(e, row, column, w);
         }
     }
+    if (!e->gates) return;
+    update_gates(e, of_gates, row, slopes);
+    pack_gated(e, row);
 }
 
 /* Fill the interleaved copy from the weights. */
 void evoprune_pack(const Epoch *e) {
-    int64_t h = e->units, d = e->inputs;
-    for (int64_t row = 0; row < d; row += 2)
-        for (int64_t column = 0; column < h; column += 16) {
-            const float *w = e->first + row * h + column;
-            _mm512_storeu_si512(e->panels + ((column / 32) * (d / 2) + row / 2) * 32 + column % 32,
-                                interleave(_mm512_loadu_ps(w), _mm512_loadu_ps(w + h)));
+    for (int64_t row = 0; row < e->inputs; row += 4) {
+        if (e->gates) { pack_gated(e, row); continue; }
+        for (int64_t column = 0; column < e->units; column += 16) {
+            __m512 w[4];
+            for (int i = 0; i < 4; i++) w[i] = _mm512_loadu_ps(e->first + (row + i) * e->units + column);
+            pack_rows(e, row, column, w);
         }
+    }
 }
 
 /* Checked when the library is loaded: both sides must mean the same structure. */
@@ -253,7 +303,7 @@ int evoprune_epoch(const Epoch *e) {
     int failed = !x || !xp || !top || !delta || !back;
     for (int64_t start = 0, s = 0; !failed && start < e->rows; start += e->batch, s++) {
         int64_t count = e->rows - start < e->batch ? e->rows - start : e->batch, padded = (count + 7) / 8 * 8;
-        Rule rule = make_rule(e, e->step + s, e->rates[s]);
+        Rule rule = make_rule(e, e->step + s, e->rates[s]), of_gates = make_rule(e, e->step + s, e->rates[s] * e->gate_rate);
         gather(e, start, count, padded, x, xp);
         for (int64_t column = 0; column < h; column += 32)
             for (int64_t b = 0; b < padded; b += 8)
@@ -261,7 +311,7 @@ int evoprune_epoch(const Epoch *e) {
         output_layer(e, start, count, padded, top, delta);
         hidden_gradient(e, padded, top, delta, back);
         update_output(e, &rule, count, top, delta);
-        for (int64_t row = 0; row < d; row += 4) update_rows(e, &rule, row, padded, xp, back);
+        for (int64_t row = 0; row < d; row += 4) update_rows(e, &rule, &of_gates, row, padded, xp, back);
     }
     free(x); free(xp); free(top); free(delta); free(back);
     return failed;

@@ -52,6 +52,10 @@ _POINTERS = (
     "bias",
     "bias_a",
     "bias_b",
+    "gates",
+    "gates_a",
+    "gates_b",
+    "mask",
     "panels",
     "logits",
 )
@@ -68,6 +72,9 @@ class Epoch(ctypes.Structure):
         ("momentum", ctypes.c_float),
         ("beta2", ctypes.c_float),
         ("epsilon", ctypes.c_float),
+        ("gate_rate", ctypes.c_float),
+        ("gate_scale", ctypes.c_float),
+        ("gate_penalty", ctypes.c_float),
         *((name, ctypes.c_void_p) for name in _POINTERS),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evoprune._types import Float32Array
+from evoprune._types import BoolArray, Float32Array
 from evoprune.heads import Structure
 from evoprune.training._cancelled import TrainingCancelled
 from evoprune.training._goal import Goal, mean_loss, row_losses
@@ -22,8 +22,13 @@ _INPUTS, _UNITS = 4, 64
 """The kernel takes multiples of these; what is added has weights 0 and stays 0."""
 
 
+def padded_inputs(count: int) -> int:
+    """Number of inputs that the kernel takes in the place of `count`."""
+    return -(-count // _INPUTS) * _INPUTS
+
+
 class KernelNetwork:
-    """As `TorchNetwork`, for one hidden layer without dropout, all connections of active parts on."""
+    """As `TorchNetwork`, for one hidden layer without dropout."""
 
     @staticmethod
     def serves(features: Tensor, structure: Structure, recipe: Recipe, master: torch.dtype) -> bool:
@@ -32,7 +37,7 @@ class KernelNetwork:
             features.dtype == torch.bfloat16
             and master == torch.float32
             and len(structure.hidden) == 1
-            and structure.connections is None
+            and structure.matrix in (None, 0)
             and recipe.hidden_dropout == 0
             and bool(structure.inputs.any())
             and bool(structure.hidden[0].any())
@@ -54,7 +59,7 @@ class KernelNetwork:
         self.kernel, self.recipe, self.seed, self.rows = kernel, recipe, seed, len(features)
         inputs, units = np.flatnonzero(structure.inputs), np.flatnonzero(structure.hidden[0])
         self.sizes = len(inputs), len(units)
-        width, height = (-(-n // m) * m for n, m in zip(self.sizes, (_INPUTS, _UNITS), strict=True))
+        width, height = padded_inputs(len(inputs)), -(-len(units) // _UNITS) * _UNITS
         classes = goal.outputs
         threshold = dropout_threshold(recipe.input_dropout, len(inputs), structure.inputs.size)
 
@@ -65,6 +70,9 @@ class KernelNetwork:
         self.goal = Goal(goal.targets.contiguous(), goal.weights, goal.loss)
         self.first = torch.zeros(width, height)
         self.first[: len(inputs), : len(units)] = torch.from_numpy(initial[0][np.ix_(inputs, units)])
+        self.mask = None
+        if structure.connections is not None:
+            self.mask = self._set_mask(structure.connections[np.ix_(inputs, units)])
         self.output = torch.zeros(classes, height)
         self.output[:, : len(units)] = torch.from_numpy(initial[1][units]).t()
         self.bias = torch.zeros(classes)
@@ -76,6 +84,13 @@ class KernelNetwork:
         self.steps = 0
         self.arguments = self._arguments()
         self.kernel.evoprune_pack(ctypes.byref(self.arguments))
+
+    def _set_mask(self, connections: BoolArray) -> Tensor:
+        """Switch connections off; a bit for each one that is on `[width, height / 16]`."""
+        on = np.zeros(self.first.shape, dtype=np.bool_)
+        on[: len(connections), : connections.shape[1]] = connections
+        self.first.mul_(torch.from_numpy(on))
+        return torch.from_numpy(np.packbits(on, axis=1, bitorder="little"))
 
     def _draw_dropout(self, threshold: int, active: int, width: int) -> Tensor | None:
         """Masks of all or no bits `[places, width]`, by place in a chunk."""
@@ -94,6 +109,7 @@ class KernelNetwork:
             "keep": self.keep,
             "targets": self.goal.targets,
             "weights": self.goal.weights,
+            "mask": self.mask,
             "panels": self.panels,
             "first": first,
             "output": output,
