@@ -2,8 +2,9 @@
 
     python benchmarks/gates.py FEATURES.npz [--repeats 5]
 
-Both train the gates of six sets of random features, with the same draws, in turn and in one process with one thread. Printed are the
-medians in ms for each set, their ratio, and how well the two agree about which features are the better half.
+Both train the gates of six sets of random features, with the same draws, in turn and in one process with one
+thread. Printed are the medians in ms for each set, their ratio, and how well the two agree about which features
+are the better half.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def main() -> None:
         gates = {}
         for repeat in range(arguments.repeats):
             for compiled in (True, False) if repeat % 2 else (False, True):
-                GatedNetwork.serves = staticmethod(serves if compiled else lambda *_: False)  # type: ignore[method-assign]
+                GatedNetwork.serves = staticmethod(serves if compiled else lambda *_: False)
                 started = time.perf_counter()
                 gates[compiled] = gate_sizes(data, sets, seed=0)
                 seconds[compiled].append((time.perf_counter() - started) / SETS * 1000)
