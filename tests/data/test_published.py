@@ -224,3 +224,11 @@ def test_not_text(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(ConfigError, match=r"a\.csv is not a CSV file in UTF-8"):
         parse_dataset_csv(tmp_path / "a.csv")
+
+
+def test_a_value_of_any_length_is_named_in_a_short_sentence(tmp_path):
+    path = tmp_path / "search.csv"
+    path.write_text(f"30,first,{'9' * 100_000}x,512,0.07,200,1,1,7,0\n")
+    with pytest.raises(ConfigError) as raised:
+        parse_search_csv(path)
+    assert len(str(raised.value)) < 500 + len(str(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from evoprune.data._published import (
     PublishedSearch,
 )
 from evoprune.errors import ConfigError
+
+_shown = reprlib.Repr()
+_shown.maxstring = 100
 
 _DATASET = ("name", "train_dir", "test_dir", "folds", "height", "width", "classes")
 _ONE_LAYER = (
@@ -123,8 +127,8 @@ class _Line:
         return value
 
     def _bad(self, column: str, allowed: str) -> ConfigError:
-        value = self.values[self.columns.index(column)]
-        return ConfigError(f"{self.path}, line {self.number}: {column} is {value!r}; it must be {allowed}")
+        value = _shown.repr(self.values[self.columns.index(column)])
+        return ConfigError(f"{self.path}, line {self.number}: {column} is {value}; it must be {allowed}")
 
 
 def _lines(path: Path, columns: tuple[str, ...]) -> list[_Line]:
