@@ -79,3 +79,10 @@ def test_absent_unknown_and_other_contents(tmp_path):
     torch.save([torch.zeros(2)], tmp_path / "list.pth")
     with pytest.raises(BackboneError, match="holds no state_dict"):
         read_weights(tmp_path / "list.pth")
+
+
+def test_a_tar_archive_is_refused_before_torch_unpacks_it(tmp_path):
+    path = tmp_path / "zeros.pth"
+    path.write_bytes(bytes(10_240))
+    with pytest.raises(BackboneError, match=r"zeros\.pth is a tar archive"):
+        read_weights(path)

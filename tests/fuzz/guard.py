@@ -47,11 +47,13 @@ class Guard:
     Args:
         folder: that readers may write into.
         allowed: events of Python's audit that the reader has business with all the same.
+        growth: bytes that one input may take.
     """
 
-    def __init__(self, folder: Path, allowed: Collection[str] = ()) -> None:
+    def __init__(self, folder: Path, allowed: Collection[str] = (), growth: int = GROWTH) -> None:
         self._folder = str(folder.resolve())
         self._allowed = allowed
+        self._growth = growth
         self._watching = False
         self._seen: list[str] = []
         sys.addaudithook(self._heard)
@@ -72,7 +74,7 @@ class Guard:
         except Exception as error:
             found = f"{type(error).__name__} at {_place(error)}: {str(error)[:200]!r}"
         grown = _most_memory() - before
-        if found is None and grown > GROWTH:
+        if found is None and grown > self._growth:
             found = f"took {grown >> 20} MiB of memory"
         return self._seen[0] if self._seen else found
 

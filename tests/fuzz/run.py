@@ -107,7 +107,7 @@ def _read_all(kind: Target, inputs: int, start: int, work: Path, report: Path, k
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     outcome, found = Outcome(kind.name), Counter[str]()
-    guard = Guard(work, kind.allowed)
+    guard = Guard(work, kind.allowed, kind.growth)
 
     @seed(start)
     @settings(

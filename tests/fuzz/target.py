@@ -11,6 +11,8 @@ from hypothesis.strategies import SearchStrategy
 
 from evoprune.errors import EvoPruneError
 
+from .guard import GROWTH
+
 
 @dataclass(frozen=True)
 class Target:
@@ -22,6 +24,7 @@ class Target:
         read: does with an input, in a folder that is its own, what a command does.
         share: of all inputs; the others' shares are in the same unit.
         allowed: events of Python's audit, otherwise forbidden, that reading takes.
+        growth: bytes that one input may take.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Target:
     read: Callable[[Any, Path], object]
     share: int
     allowed: tuple[str, ...] = ()
+    growth: int = GROWTH
 
 
 def or_sentence(read: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -75,7 +76,8 @@ def typed(whole: Material) -> Iterator[Target]:
     word = st.one_of(st.sampled_from(options), st.sampled_from(values), st.sampled_from(there))
     lines = st.tuples(st.sampled_from(commands), st.lists(word, max_size=6)).map(lambda parts: (*parts[0], *parts[1]))
     # The training engine compiles its kernel once.
-    yield Target("command lines", lines, _type, 1, allowed=("subprocess.Popen", "os.posix_spawn", "os.fork"))
+    read = partial(_type, run=whole.run)
+    yield Target("command lines", lines, read, 1, allowed=("subprocess.Popen", "os.posix_spawn", "os.fork"))
     requests = (
         b"GET / HTTP/1.1\r\nHost: @\r\n\r\n",
         b"GET /data.json HTTP/1.1\r\nHost: localhost:#\r\nIf-None-Match: \"x\"\r\n\r\n",
@@ -96,7 +98,8 @@ def typed(whole: Material) -> Iterator[Target]:
     )
 
 
-def _type(line: tuple[str, ...], folder: Path) -> None:
+def _type(line: tuple[str, ...], folder: Path, *, run: Path) -> None:
+    """Give a command; of the run it has a copy, for some commands rightly write into it."""
     from evoprune.cli import main
 
     out, err = io.StringIO(), io.StringIO()
@@ -105,6 +108,10 @@ def _type(line: tuple[str, ...], folder: Path) -> None:
     inner = folder / "typed"
     shutil.rmtree(inner, ignore_errors=True)
     inner.mkdir()
+    copy = folder / "run"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(run, copy)
+    line = tuple(word.replace(str(run), str(copy)) for word in line)
     os.chdir(inner)
     try:
         with mock.patch.object(sys, "argv", ["evoprune", *line]), redirect_stdout(out), redirect_stderr(err):

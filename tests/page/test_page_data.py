@@ -272,6 +272,22 @@ def test_an_image_that_is_gone_is_named_without_a_picture(image_run, tmp_path):
     assert {one["picture"] for one in changed} == {None}
 
 
+@pytest.mark.parametrize("part", ["labels", "dense", "evolved"])
+def test_predictions_of_a_class_that_there_is_not_are_no_predictions(image_run, tmp_path, part):
+    folder = tmp_path / "run"
+    shutil.copytree(image_run, folder)
+    connection = sqlite3.connect(folder / "study.sqlite")
+    (text,) = connection.execute("SELECT value FROM results WHERE name = 'predictions'").fetchone()
+    kept = json.loads(text)
+    (kept[part] if part == "labels" else kept[part][0])[-1] = 2001
+    connection.execute("UPDATE results SET value = ? WHERE name = 'predictions'", (json.dumps(kept),))
+    reseal(connection)
+    connection.commit()
+    connection.close()
+    (run,) = page_data([folder])["runs"]
+    assert "confusion" not in run
+
+
 SPARSITY = """dataset,encoding,protocol,method,seed,share,validation_accuracy,test_accuracy
 {name},features,nested,guided,0,0.1,0.9,0.8
 {name},features,nested,guided,1,0.1,0.9,0.9

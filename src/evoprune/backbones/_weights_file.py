@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if suffix == ".safetensors":
             return load_file(path)
         if suffix in {".pth", ".pt", ".bin"}:
+            # The form of torch before 0.1.10, which torch would unpack into a folder; a file of zeros is one too.
+            if tarfile.is_tarfile(path):
+                raise BackboneError(
+                    f"the weights file {path} is a tar archive; save the state_dict() with a present torch"
+                )
             return _tensors(torch.load(path, map_location="cpu", weights_only=True), path)
     except OSError as error:
         raise BackboneError(f"the weights file {path} cannot be read: {error.strerror or error}") from error

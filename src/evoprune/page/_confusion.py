@@ -79,6 +79,10 @@ def _predictions(source: Source) -> tuple[IntArray, IntArray, IntArray] | None:
         labels, dense, evolved = (np.array(kept[name], dtype=np.int64) for name in ("labels", "dense", "evolved"))
     except (KeyError, TypeError, ValueError):
         return None
+    facts = source.kept.get("data")
+    classes = len(facts["classes"]) if isinstance(facts, dict) else None
+    if classes is not None and any(part.max(initial=0) >= classes for part in (labels, dense, evolved)):
+        return None
     if dense.ndim != 2 or dense.shape != evolved.shape or dense.shape[1:] != labels.shape or not labels.size:
         return None
     return labels, dense, evolved
