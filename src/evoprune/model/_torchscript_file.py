@@ -100,7 +100,7 @@ def read_torchscript(data: bytes) -> tuple[Run, ExportFacts]:
             warnings.simplefilter("ignore")
             network = torch.jit.load(io.BytesIO(data), map_location="cpu")  # type: ignore[no-untyped-call]
         strange = [kind for kind in _kinds(network) if not is_plain_operator(kind)]
-    except (RuntimeError, ValueError, LookupError, OSError) as error:
+    except (RuntimeError, ValueError, LookupError, AttributeError, OSError) as error:
         raise RefusedError("torch cannot read it") from error
     if strange:
         raise RefusedError(f"it does more than compute ({strange[0]})")
