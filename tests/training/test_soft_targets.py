@@ -11,7 +11,7 @@ from scipy.special import softmax
 from evoprune.data import Fold, stratified_parts
 from evoprune.errors import ConfigError
 from evoprune.heads import Head, dense_structure
-from evoprune.training import FAST, TrainingSet, can_soften, soften, train_population
+from evoprune.training import FAST, PAPER, TrainingSet, can_soften, patient_recipe, soften, train_population
 from evoprune.training import _soft_targets as module
 
 CLASSES, WIDTH = 3, 12
@@ -108,3 +108,9 @@ def test_a_class_with_fewer_rows_than_parts_is_no_fault(data):
     y[11] = 2
     soft = soften(replace(data, y=y), HEAD, RECIPE, seed=0)
     assert np.allclose(soft.targets.sum(axis=1), 1)
+
+
+def test_what_is_trained_by_them_has_more_epochs_unless_it_ends_by_itself():
+    assert patient_recipe(RECIPE) == RECIPE.model_copy(update={"epochs": module.PATIENCE * RECIPE.epochs})
+    assert module.PATIENCE > 1
+    assert patient_recipe(PAPER) == PAPER

@@ -26,7 +26,17 @@ from evoprune.objectives import accuracy_score, auroc, fit_detector, get_objecti
 from evoprune.problem import Problem
 from evoprune.search import SearchOptions, create
 from evoprune.study import Store, StudyKey, search
-from evoprune.training import TEACHER_SEEDS, TrainedCandidate, Trainer, TrainingSet, can_soften, head_logits, soften
+from evoprune.training import (
+    TEACHER_SEEDS,
+    Recipe,
+    TrainedCandidate,
+    Trainer,
+    TrainingSet,
+    can_soften,
+    head_logits,
+    patient_recipe,
+    soften,
+)
 from evoprune.workflow import RunConfig, extra_rows
 
 SEARCHES = {"guided": GUIDED_OBJECTIVES, "genetic": ("accuracy",), "nsga2": ("accuracy", "active")}
@@ -144,16 +154,17 @@ class Ground:
         ]
 
     def softly(self, genomes: BoolArray) -> list[float] | None:
-        """Test accuracy of each genome `[P, L]` trained by soft targets; None where there are none."""
+        """Test accuracy of each genome `[P, L]` trained by soft targets, as a run does; None where there are none."""
         data = TrainingSet(self.features.X, self.features.y, self.features.classes, self.parts.report)
         if self.parts.protocol == "paper" or not can_soften(data):
             return None
         soft = soften(data, self.encoding.head, self.config.recipe, _FIRST_TEACHER_SEED + TEACHER_SEEDS * self.seed)
         labels = self.features.y[self.parts.report[0].evaluate]
-        return [accuracy_score(t.logits[0][0], labels) for t in self._train(soft, genomes)]
+        recipe = patient_recipe(self.config.recipe)
+        return [accuracy_score(t.logits[0][0], labels) for t in self._train(soft, genomes, recipe)]
 
-    def _train(self, data: TrainingSet, genomes: BoolArray) -> list[TrainedCandidate]:
-        trainer = Trainer(data, self.encoding.head, self.config.recipe)
+    def _train(self, data: TrainingSet, genomes: BoolArray, recipe: Recipe | None = None) -> list[TrainedCandidate]:
+        trainer = Trainer(data, self.encoding.head, recipe or self.config.recipe)
         return trainer.train([self.encoding.decode(g) for g in genomes], [_FIRST_TRAINING_SEED + self.seed])
 
     def detection(self, head: CompactHead) -> float | None:

@@ -18,6 +18,6 @@ def soft_remark(summary: Mapping[str, Any], sign: str = "±") -> list[str]:
         return []
     spread = f" {sign} {100 * control['test_accuracy_std']:.2f}" if control["seeds"] > 1 else ""
     return [
-        "The evolved head is trained by soft targets, the dense one by labels; by soft targets the dense one has "
-        f"{100 * control['test_accuracy']:.2f}{spread} % test accuracy."
+        "The evolved head is trained by soft targets and for longer, the dense one by labels; trained likewise "
+        f"the dense one has {100 * control['test_accuracy']:.2f}{spread} % test accuracy."
     ]

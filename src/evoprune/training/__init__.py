@@ -6,7 +6,7 @@ from evoprune.training._gated_network import GatedNetwork
 from evoprune.training._population import TrainedCandidate, Trainer, train_population
 from evoprune.training._progress import shifted
 from evoprune.training._recipe import FAST, PAPER, RECIPES, EarlyStopping, Recipe, fastest_precision, get_recipe
-from evoprune.training._soft_targets import TEACHER_SEEDS, can_soften, soften
+from evoprune.training._soft_targets import TEACHER_SEEDS, can_soften, patient_recipe, soften
 from evoprune.training._training_set import TrainingSet
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "fastest_precision",
     "get_recipe",
     "head_logits",
+    "patient_recipe",
     "penultimate",
     "resolve_device",
     "shifted",

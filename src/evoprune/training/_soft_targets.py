@@ -10,6 +10,9 @@ nothing but the training rows is used:
 e is the share of rows whose label the teachers miss: how far these features do not explain the labels,
 and so how far another opinion is worth as much as they are. Where the teachers miss none, the targets are the
 labels and nothing changes; labels are smoothed as the recipe says.
+
+What is trained by them is trained for longer (Beyer, Zhai, Royer, Markeeva, Anil, Kolesnikov, CVPR 2022, arXiv
+2106.05237): a distribution is harder to learn by heart than a label, so that more epochs still teach.
 """
 
 from __future__ import annotations
@@ -46,10 +49,20 @@ MOST_TRUSTED = 0.5
 MOST_ROWS = 20_000
 """Of more training rows than these the labels alone say enough, and teachers would cost more than a search."""
 
+PATIENCE = 2
+"""What is trained by soft targets has this many times the epochs."""
+
 
 def can_soften(data: TrainingSet) -> bool:
     """Whether a training set is one that `soften` takes."""
     return data.targets is None and len(data.folds) == 1 and len(data.folds[0].train) <= MOST_ROWS
+
+
+def patient_recipe(recipe: Recipe) -> Recipe:
+    """The recipe for what is trained by soft targets: `PATIENCE` times the epochs; early stopping ends by itself."""
+    if recipe.early_stopping is not None:
+        return recipe
+    return recipe.model_copy(update={"epochs": PATIENCE * recipe.epochs})
 
 
 def soften(

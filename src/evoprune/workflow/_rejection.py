@@ -121,7 +121,7 @@ def _validation_scores(
         data = TrainingSet(features.X, features.y, features.classes, (fold,))
         # As the model's own heads are trained: soft targets make a head less sure.
         data = scorer.softened(data) if scorer.soft else data
-        trained = Trainer(data, encoding.head, config.recipe, config.device).train(structures, (seed,))
+        trained = Trainer(data, encoding.head, scorer.recipe, config.device).train(structures, (seed,))
         heads = [c.heads[0][0] for c, (_, votes) in zip(trained, voters, strict=True) for _ in range(votes)]
         head = EnsembleHead(tuple(heads), model.head.vote) if isinstance(model.head, EnsembleHead) else heads[0]
         fitted = fit_score(score, head, take(features.X, fold.train), features.y[fold.train])

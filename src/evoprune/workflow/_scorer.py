@@ -15,7 +15,7 @@ from evoprune.features import Features
 from evoprune.model import Model
 from evoprune.objectives import Objective, get_objectives
 from evoprune.problem import Examined, Problem
-from evoprune.training import TrainingSet, can_soften, shifted, soften
+from evoprune.training import Recipe, TrainingSet, can_soften, patient_recipe, shifted, soften
 from evoprune.workflow._config import RunConfig
 from evoprune.workflow._extras import extra_rows
 from evoprune.workflow._result import DENSE, Scores, Solution
@@ -73,7 +73,12 @@ class Scorer:
         if not self.soft:
             return self._by_labels
         logger.info("report: heads with everything on are trained for soft targets")
-        return self._by_labels.on(self.softened(self._by_labels.data))
+        return self._by_labels.on(self.softened(self._by_labels.data), self.recipe)
+
+    @property
+    def recipe(self) -> Recipe:
+        """What heads of the front are reported and built by."""
+        return patient_recipe(self.config.recipe) if self.soft else self.config.recipe
 
     @property
     def targets(self) -> str:
