@@ -37,7 +37,7 @@ from evoprune.training import (
     patient_recipe,
     soften,
 )
-from evoprune.workflow import RunConfig, extra_rows
+from evoprune.workflow import RunConfig, exposed_rows, extra_rows
 
 SEARCHES = {"guided": GUIDED_OBJECTIVES, "genetic": ("accuracy",), "nsga2": ("accuracy", "active")}
 """Searches, ours and those of the papers, with the objectives they are run with."""
@@ -153,15 +153,24 @@ class Ground:
             for t in self._train(data, genomes)
         ]
 
-    def softly(self, genomes: BoolArray) -> list[float] | None:
-        """Test accuracy of each genome `[P, L]` trained by soft targets, as a run does; None where there are none."""
+    def softly(self, genomes: BoolArray, *, exposed: bool = False) -> list[tuple[float, CompactHead]] | None:
+        """Test accuracy and head of each genome `[P, L]` trained by soft targets, as a run does; None without such.
+
+        Args:
+            genomes: P candidates.
+            exposed: trained to be unsure of out-of-distribution images too, where there are any.
+        """
         data = TrainingSet(self.features.X, self.features.y, self.features.classes, self.parts.report)
         if self.parts.protocol == "paper" or not can_soften(data):
             return None
-        soft = soften(data, self.encoding.head, self.config.recipe, _FIRST_TEACHER_SEED + TEACHER_SEEDS * self.seed)
-        labels = self.features.y[self.parts.report[0].evaluate]
-        recipe = patient_recipe(self.config.recipe)
-        return [accuracy_score(t.logits[0][0], labels) for t in self._train(soft, genomes, recipe)]
+        config, (fold,) = self.config, self.parts.report
+        soft = soften(data, self.encoding.head, config.recipe, _FIRST_TEACHER_SEED + TEACHER_SEEDS * self.seed)
+        rows = exposed_rows(self.features, fold, ood_score=config.ood_score, seed=self.seed) if exposed else None
+        if rows is not None:
+            soft = replace(soft, outliers=(rows,))
+        trained = self._train(soft, genomes, patient_recipe(config.recipe))
+        labels = self.features.y[fold.evaluate]
+        return [(accuracy_score(t.logits[0][0], labels), t.heads[0][0]) for t in trained]
 
     def _train(self, data: TrainingSet, genomes: BoolArray, recipe: Recipe | None = None) -> list[TrainedCandidate]:
         trainer = Trainer(data, self.encoding.head, recipe or self.config.recipe)
@@ -313,7 +322,7 @@ def searched(ground: Ground, variant: Variant, shares: Sequence[float], evaluati
             row = _row(share, int(active[index]), ground, heads[at], validation[at], test[at], seconds)
             row["fitness"] = float(values[index, 0])
             if softly is not None:
-                row |= {"soft_test_accuracy": softly[at], "soft_dense_test_accuracy": softly[-1]}
+                row |= {"soft_test_accuracy": softly[at][0], "soft_dense_test_accuracy": softly[-1][0]}
             rows.append(row)
     return rows
 

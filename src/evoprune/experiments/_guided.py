@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evoprune._types import FloatArray
+from evoprune._types import BoolArray, FloatArray, IntArray
 from evoprune.errors import ConfigError
 from evoprune.experiments._columns import NO_FIGURES, distinct, protocol_of
 from evoprune.experiments._contest import SEARCHES, Ground, Variant, evaluated, searched
@@ -28,6 +28,9 @@ PARTS = {
     "folds": "one validation part, not three folds",
 }
 """What is switched off, one at a time."""
+
+_RANDOM_STREAM = 7
+"""Keeps the draw of the control's masks apart from others with the same seed."""
 
 REACH_EVALUATIONS = 2_000
 """Evaluations of the published NSGA-II that the guided search is to be as good as."""
@@ -118,6 +121,9 @@ def without_a_part(features: Features, config: RunConfig, arguments: Mapping[str
 def front_of_three(features: Features, config: RunConfig, arguments: Mapping[str, Any]) -> list[Row]:
     """Members of the guided search's front of loss, active share and OOD AUROC, retrained and read on the test part.
 
+    By labels; as a run trains them (`soft_`: soft targets, and unsure of out-of-distribution images of the search);
+    and, the control, random masks of the same sizes trained so (`random_`).
+
     Args:
         features: of the data set, with out-of-distribution rows.
         config: settings of recipe, head and encoding.
@@ -127,17 +133,26 @@ def front_of_three(features: Features, config: RunConfig, arguments: Mapping[str
     objectives = (*SEARCHES["guided"], "ood")
     genomes, values = evaluated(ground, Variant.of("guided", config), objectives, int(arguments["evaluations"]))
     members = genomes[non_dominated(values, (False, False, True))]
-    test, heads = ground.retrained(members, ground.parts.report)
-    return [
-        {
-            "kind": "front",
-            **_about(arguments, config),
-            "active_share": float(member.mean()),
-            "test_accuracy": accuracy,
-            "test_auroc": ground.detection(head),
-        }
-        for member, accuracy, head in zip(members, test, heads, strict=True)
-    ]
+    alike = _random_masks(members.sum(axis=1), ground)
+    by_labels = list(zip(*ground.retrained(members, ground.parts.report), strict=True))
+    softly = ground.softly(np.concatenate([members, alike]), exposed=True)
+    rows: list[Row] = []
+    for number, member in enumerate(members):
+        row = {"kind": "front", **_about(arguments, config), "active_share": float(member.mean())}
+        found = {"": by_labels[number]}
+        if softly is not None:
+            found |= {"soft_": softly[number], "random_": softly[len(members) + number]}
+        for name, (accuracy, head) in found.items():
+            row |= {f"{name}test_accuracy": accuracy, f"{name}test_auroc": ground.detection(head)}
+        rows.append(row)
+    return rows
+
+
+def _random_masks(sizes: IntArray, ground: Ground) -> BoolArray:
+    """Masks of some sizes drawn at random `[P, L]`."""
+    rng = np.random.default_rng([_RANDOM_STREAM, ground.seed])
+    places = rng.random((len(sizes), ground.encoding.length)).argsort(axis=1).argsort(axis=1)
+    return places < sizes[:, None]
 
 
 def reached(features: Features, config: RunConfig, arguments: Mapping[str, Any]) -> list[Row]:

@@ -138,7 +138,12 @@ def _made_alike(problem: Problem, guide: Scores, sizes: Sequence[int], seed: int
     seen, data = _masks(guide, sizes), problem.data
     values = []
     for number, fold in enumerate(data.folds):
-        alone = replace(data, folds=(fold,), extra={name: (rows[number],) for name, rows in data.extra.items()})
+        alone = replace(
+            data,
+            folds=(fold,),
+            extra={name: (rows[number],) for name, rows in data.extra.items()},
+            outliers=None if data.outliers is None else (data.outliers[number],),
+        )
         blind = guide_for(
             alone, problem.encoding, problem.recipe.precision, seed + _STREAM * (number + 1), eliminations=RUNS
         )

@@ -13,6 +13,9 @@ from evoprune.search._options import PUBLISHED, SearchOptions
 SHARES = (0.01, 0.02, 0.035, 0.05, 0.07, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75)
 """Sizes that are searched, as shares of all bits; the full genome is asked besides."""
 
+FLAT = 0.1
+"""Where the smallest size costs no more than this share of the whole range of costs, half of it is searched too."""
+
 NEAR = 0.12
 """Genomes whose size differs by less than this share belong to one niche."""
 
@@ -47,6 +50,7 @@ class GuidedSearch(Algorithm):
     the guide keeps as many bits as the niche has. Above it, a child is the vote of some of the
     guide's scores and of the niche's better half, with noise. Without a guide children are votes at
     every size, of what the search itself has learned: how often a bit is in better genomes.
+    Where a hundredth of all bits does nearly as well as any genome, smaller sizes become niches too.
 
     Within a niche the order is that of non-dominated sorting and crowding (Deb and others,
     2002). The turns do not depend on the budget, so that a run may be made longer.
@@ -89,7 +93,15 @@ class GuidedSearch(Algorithm):
         self._turn += 1
         # A genome of one bit has no size besides the full one, and with nothing learned there are no parents.
         begin = self._turn == 0 or not self._sizes or not len(self._genomes)
-        asked = _distinct(self._initial() if begin else self._children())
+        smaller = None if begin else self._smaller()
+        if begin:
+            proposed = self._initial()
+        elif smaller is not None:
+            self._sizes.insert(0, smaller)
+            proposed = self._first_of(smaller)
+        else:
+            proposed = self._children()
+        asked = _distinct(proposed)
         known = {genome.tobytes() for genome in self._genomes}
         # In small spaces a turn may bring nothing new; then its children are changed by a few bits.
         return self._changed(asked, known) if all(genome.tobytes() in known for genome in asked) else asked
@@ -125,15 +137,31 @@ class GuidedSearch(Algorithm):
 
     def _initial(self) -> BoolArray:
         """The full genome, and for each size the best by each score, by their mean, and a random one."""
-        asked = [np.ones((1, self.length), dtype=np.bool_)]
-        for size in self._sizes:
-            scores = [self._rng.random(self.length)]
-            if self._guidance is not None:
-                scores += [self._guidance.mean(axis=0), *self._guidance[:3]]
-            else:
-                scores += [self._rng.random(self.length) for _ in range(3)]
-            asked.append(_best(np.stack(scores), size))
-        return np.concatenate(asked)
+        return np.concatenate(
+            [np.ones((1, self.length), dtype=np.bool_), *(self._first_of(size) for size in self._sizes)]
+        )
+
+    def _first_of(self, size: int) -> BoolArray:
+        """The first genomes of a niche: the best by single scores and by their mean, and a random one."""
+        scores = [self._rng.random(self.length)]
+        if self._guidance is not None:
+            scores += [self._guidance.mean(axis=0), *self._guidance[:3]]
+        else:
+            scores += [self._rng.random(self.length) for _ in range(3)]
+        return _best(np.stack(scores), size)
+
+    def _smaller(self) -> int | None:
+        """Half of the smallest size, where genomes of that size cost hardly more than the best; else None.
+
+        By the first objective, in units of the range over all genomes.
+        """
+        smallest = self._sizes[0]
+        rows = self._ranked(smallest * (1 - NEAR), smallest * (1 + NEAR))
+        costs_of_all = self._costs[:, 0]
+        span = np.ptp(costs_of_all)
+        if smallest == 1 or not len(rows) or self._costs[rows, 0].min() - costs_of_all.min() > FLAT * span:
+            return None
+        return smallest // 2
 
     @property
     def _guidance(self) -> FloatArray | None:

@@ -198,7 +198,7 @@ class Trainer:
 
     def _prepared(self, seeds: Sequence[int]) -> list[PreparedFold]:
         if self._folds is None:
-            self._folds = [prepare_fold(self.data, fold.train, self.recipe) for fold in self.data.folds]
+            self._folds = [prepare_fold(self.data, number, self.recipe) for number in range(len(self.data.folds))]
         shapes = self.head.shapes(self.data.X.shape[1], self.data.classes)
         self._initial = {s: self._initial.get(s) or initial_matrices(shapes, s) for s in seeds}
         return self._folds

@@ -20,7 +20,7 @@ _ROWS = 8192
 
 @dataclass(frozen=True, eq=False)
 class PreparedFold:
-    """Training rows of a fold.
+    """Training rows of a fold, and behind them its outliers, if there are any.
 
     Attributes:
         features: `[n, D]`, standardised if the recipe says so.
@@ -48,17 +48,17 @@ class PreparedFold:
         return (*matrices[:-1], output), (bias * self.spread + self.centre).astype(np.float32)
 
 
-def prepare_fold(data: TrainingSet, rows: IntArray, recipe: Recipe) -> PreparedFold:
-    """Prepare the training rows `rows` of a training set."""
+def prepare_fold(data: TrainingSet, number: int, recipe: Recipe) -> PreparedFold:
+    """Prepare the training rows of a training set's fold `number`."""
+    rows = data.folds[number].train
+    outliers = None if data.outliers is None else data.outliers[number]
+    extent = len(rows) + (0 if outliers is None else len(outliers))
     weights = None
     if data.weights is not None:
         weights = data.weights[rows] * (len(rows) / data.weights[rows].sum())
-    features = _empty(len(rows), data.X.shape[1], getattr(torch, recipe.precision))
+    features = _empty(extent, data.X.shape[1], getattr(torch, recipe.precision))
     mean, scale = standardization(data.X, rows, weights) if recipe.standardize else (None, None)
-    for start, chunk in _chunks(data.X, rows):
-        if mean is not None and scale is not None:
-            chunk = ((chunk - mean) / scale).astype(np.float32)  # noqa: PLW2901
-        features[start : start + len(chunk)] = torch.from_numpy(chunk)
+    _standardized_into(features[: len(rows)], data.X, rows, mean, scale)
     centre, spread = None, None
     if data.targets is None:
         targets = smoothed_targets(torch.from_numpy(data.y[rows]), data.classes, recipe.label_smoothing)
@@ -73,7 +73,22 @@ def prepare_fold(data: TrainingSet, rows: IntArray, recipe: Recipe) -> PreparedF
             spread = np.where(np.ptp(counted, axis=0) * deviation > 1e-6 * np.abs(centre), deviation, 0.0)
         targets = torch.from_numpy(values.astype(np.float32))
     counts = None if weights is None else torch.from_numpy(weights.astype(np.float32))
+    if outliers is not None:
+        _standardized_into(features[len(rows) :], outliers, np.arange(len(outliers)), mean, scale)
+        even = torch.full((len(outliers), data.classes), 1 / data.classes)
+        targets = torch.cat([targets, even])
+        counts = None if counts is None else torch.cat([counts, torch.ones(len(outliers))])
     return PreparedFold(features, Goal(targets, counts, data.loss), mean, scale, centre, spread)
+
+
+def _standardized_into(
+    place: torch.Tensor, X: Float32Array, rows: IntArray, mean: FloatArray | None, scale: FloatArray | None
+) -> None:
+    """Write some rows of features into a matrix, standardised where mean and scale are given."""
+    for start, chunk in _chunks(X, rows):
+        if mean is not None and scale is not None:
+            chunk = ((chunk - mean) / scale).astype(np.float32)  # noqa: PLW2901
+        place[start : start + len(chunk)] = torch.from_numpy(chunk)
 
 
 def _empty(rows: int, columns: int, dtype: torch.dtype) -> torch.Tensor:

@@ -103,7 +103,7 @@ def soften(
         fold = Fold(np.delete(rows, part), rows[part])
         if not len(fold.train) or not len(part):
             continue
-        trainer = Trainer(replace(data, folds=(fold,), extra={}), head, recipe, device)
+        trainer = Trainer(replace(data, folds=(fold,), extra={}, outliers=None), head, recipe, device)
         seeds = range(seed + number * TEACHERS, seed + (number + 1) * TEACHERS)
         heard = shifted(on_progress, number * TEACHERS, TEACHER_SEEDS)
         (teachers,) = trainer.train([dense_structure(head, data.X.shape[1])], seeds, heard)

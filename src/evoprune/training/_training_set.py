@@ -36,6 +36,10 @@ class TrainingSet:
         loss: `cross_entropy`, or `squared` for a regression. See `TrainingSet.regression`.
         evaluation_weights: what each row counts where objectives judge it `[N]`; None where all count alike,
             whatever they count in training.
+        outliers: raw features `[n, D]`, float32, of rows of no class that heads are trained on besides, one array
+            a fold: towards all classes alike, so that they are unsure of such rows (outlier exposure: Hendrycks,
+            Mazeika, Dietterich, ICLR 2019, arXiv 1812.04606). They count 1 each, decide nothing of the
+            standardisation, and nothing is evaluated on them. None where there are none.
     """
 
     X: Float32Array
@@ -47,6 +51,7 @@ class TrainingSet:
     targets: Float32Array | FloatArray | None = None
     loss: Loss = "cross_entropy"
     evaluation_weights: FloatArray | None = None
+    outliers: tuple[Float32Array, ...] | None = None
 
     @classmethod
     def regression(
@@ -83,11 +88,16 @@ def check_training_set(data: TrainingSet) -> None:
     """Refuse what nothing can be trained on, before anything is computed.
 
     Raises:
-        DataError: extra rows are not one float32 array `[n, D]` a fold; weights are not `[N]`, not finite,
+        DataError: extra rows or outliers are not one float32 array `[n, D]` a fold; weights are not `[N]`, not finite,
             negative, or all 0 in a part of a fold; targets are not `[N, C]`, not finite, or no distributions where
-            they have to be; the loss is unknown, or `squared` without targets.
+            they have to be; the loss is unknown, or `squared` without targets or with outliers.
     """
-    _check_extra(data)
+    for name, extra in data.extra.items():
+        _check_by_fold(data, f"extra rows {name!r}", extra)
+    if data.outliers is not None:
+        _check_by_fold(data, "outliers", data.outliers)
+        if data.loss == "squared":
+            raise DataError("outliers are rows of no class, and a regression has none; leave them out")
     if data.loss not in LOSSES:
         raise DataError(f"loss {data.loss!r} is unknown; choose among {', '.join(LOSSES)}")
     if data.weights is not None:
@@ -100,20 +110,19 @@ def check_training_set(data: TrainingSet) -> None:
         raise DataError("the squared error needs values to predict; give targets [N, C], or leave the loss out")
 
 
-def _check_extra(data: TrainingSet) -> None:
+def _check_by_fold(data: TrainingSet, what: str, given: Sequence[Float32Array]) -> None:
+    """Refuse rows beside the folds' own that are not one float32 array `[n, D]` a fold."""
     width = data.X.shape[1]
-    for name, extra in data.extra.items():
-        if len(extra) != len(data.folds):
+    if len(given) != len(data.folds):
+        raise DataError(
+            f"{what} are given for {len(given)} fold(s) where there are {len(data.folds)}; give one array a fold"
+        )
+    for number, rows in enumerate(given):
+        if rows.ndim != 2 or rows.shape[1] != width or rows.dtype != np.float32:
             raise DataError(
-                f"extra rows {name!r} are given for {len(extra)} fold(s) where there are {len(data.folds)}; "
-                "give one array a fold"
+                f"{what} of fold {number} are {rows.dtype} of shape {rows.shape}; "
+                f"give float32 of shape [n, {width}], the width of the features"
             )
-        for number, rows in enumerate(extra):
-            if rows.ndim != 2 or rows.shape[1] != width or rows.dtype != np.float32:
-                raise DataError(
-                    f"extra rows {name!r} of fold {number} are {rows.dtype} of shape {rows.shape}; "
-                    f"give float32 of shape [n, {width}], the width of the features"
-                )
 
 
 def _check_weights(data: TrainingSet, weights: FloatArray, parts: Sequence[IntArray], use: str) -> None:

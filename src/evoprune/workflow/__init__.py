@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from evoprune.workflow._explained_front import ExplainedFront, read_front
     from evoprune.workflow._export import ExportRequest, export
     from evoprune.workflow._export_source import run_of
-    from evoprune.workflow._extras import extra_rows
+    from evoprune.workflow._extras import exposed_rows, extra_rows
     from evoprune.workflow._front import Front
     from evoprune.workflow._hears_result import HearsResult
     from evoprune.workflow._kinds import ENSEMBLE, EXPERIMENT, require_room
@@ -57,6 +57,7 @@ _HOMES = {
     "execute": "_run",
     "explain": "_explain",
     "export": "_export",
+    "exposed_rows": "_extras",
     "extra_rows": "_extras",
     "find_runs": "_status",
     "load_features": "_run",
@@ -107,6 +108,7 @@ __all__ = [
     "execute",
     "explain",
     "export",
+    "exposed_rows",
     "extra_rows",
     "find_runs",
     "load_features",

@@ -1,4 +1,4 @@
-"""The rows beside a fold's own that candidates are judged by: out-of-distribution and corrupted images."""
+"""The rows beside a fold's own that candidates are judged by, or made unsure of: foreign and corrupted images."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ import numpy as np
 from evoprune._types import Float32Array, IntArray
 from evoprune.data import Fold, Protocol, sample_evenly
 from evoprune.features import Features, OODFeatures
+from evoprune.objectives import get_ood_score
 
 Part = Literal["search", "report"]
 
 _OOD_STREAM = 2302_10253
 """Keeps the draw of out-of-distribution images apart from other draws with the same seed."""
+
+_EXPOSURE_STREAM = 1812_04606
+"""The same for the draw of those that heads are trained on."""
 
 
 def extra_rows(
@@ -45,6 +49,26 @@ def extra_rows(
         for index, kind in enumerate(features.corrupted.kinds):
             extra[f"corrupted:{kind}"] = tuple(X[index] for X in by_fold)
     return extra
+
+
+def exposed_rows(features: Features, fold: Fold, *, ood_score: str, seed: int) -> Float32Array | None:
+    """Out-of-distribution images that a head is made unsure of in its training (outlier exposure) `[n, D]`.
+
+    They are those of the search, none of the report's: at most as many as the fold has training rows, spread evenly
+    over sets and classes. None where there are none, or where the run's score is fitted to features of the last hidden
+    layer: on images that a head is unsure of these say less than before.
+
+    Args:
+        features: of the study.
+        fold: that the head is trained on.
+        ood_score: by which such images are told apart.
+        seed: of the draw.
+    """
+    if not features.ood or get_ood_score(ood_score).needs_features:
+        return None
+    chosen = [ood.search for ood in features.ood]
+    drawn = _drawn(features.ood, chosen, len(fold.train), np.random.default_rng([_EXPOSURE_STREAM, seed]))
+    return drawn if len(drawn) else None
 
 
 def _rows(ood: OODFeatures, part: Part, protocol: Protocol) -> IntArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +18,7 @@ from evoprune.objectives import Objective, get_objectives
 from evoprune.problem import Examined, Problem
 from evoprune.training import Recipe, TrainingSet, can_soften, patient_recipe, shifted, soften
 from evoprune.workflow._config import RunConfig
-from evoprune.workflow._extras import extra_rows
+from evoprune.workflow._extras import exposed_rows, extra_rows
 from evoprune.workflow._result import DENSE, Scores, Solution
 
 logger = logging.getLogger(__name__)
@@ -86,9 +87,12 @@ class Scorer:
         return "soft" if self.soft else "labels"
 
     def softened(self, data: TrainingSet) -> TrainingSet:
-        """A training set of one fold with soft targets."""
-        seed = self.config.seed * SEEDS_A_RUN + _FIRST_TEACHER_SEED
-        return soften(data, self.problem.encoding.head, self.config.recipe, seed, device=self.config.device)
+        """A training set of one fold with soft targets, and with out-of-distribution images to be unsure of."""
+        config = self.config
+        seed = config.seed * SEEDS_A_RUN + _FIRST_TEACHER_SEED
+        soft = soften(data, self.problem.encoding.head, config.recipe, seed, device=config.device)
+        exposed = exposed_rows(self.features, data.folds[0], ood_score=config.ood_score, seed=config.data_seed)
+        return soft if exposed is None else replace(soft, outliers=(exposed,))
 
     def measure(
         self, solutions: Sequence[Solution], on_progress: Callable[[int, int], None] | None = None
