@@ -295,3 +295,32 @@ def test_create_hands_the_guide_and_the_options_on():
         create("guided", length=8, maximize=(True,), options=SearchOptions(population=8))
     with pytest.raises(ConfigError, match="prior=False has no effect in search 'genetic'"):
         create("genetic", length=8, maximize=(True,), options=SearchOptions(prior=False))
+
+
+def test_smaller_sizes_are_searched_where_the_smallest_is_nearly_as_good():
+    """Two bits are enough here: below a hundredth of 400 the sizes 2 and 1 are asked too, and not in vain."""
+    needed = [11, 222]
+
+    def values(genomes, maximize):
+        return np.column_stack([(~genomes[:, needed]).sum(axis=1), genomes.mean(axis=1)]).astype(float)
+
+    class Knows(FakeGuide):
+        def _importance(self, seed, rows):
+            return np.isin(np.arange(400), needed) + 0.01 * np.random.default_rng(seed).random((rows, 400))
+
+    smallest = min(max(1, round(share * 400)) for share in SHARES)
+    algorithm = GuidedSearch(400, (False, False), 0, guide=Knows(400))
+    genomes, found = run(algorithm, 80, values)
+    sizes = genomes.sum(axis=1)
+    assert smallest == 4
+    assert {1, 2, 4} <= set(sizes.tolist())
+    assert (found[sizes == 2, 0] == 0).any()
+    # A longer search begins with the shorter one.
+    longer, _ = run(GuidedSearch(400, (False, False), 0, guide=Knows(400)), 120, values)
+    assert np.array_equal(longer[:80], genomes)
+
+
+def test_sizes_stay_as_they_are_where_small_genomes_are_worse():
+    algorithm = GuidedSearch(LENGTH * 8, (False, False), 0)
+    genomes, _ = run(algorithm, 120, lambda g, m: np.column_stack([1 - g.mean(axis=1), g.mean(axis=1)]))
+    assert genomes.sum(axis=1).min() == max(1, round(SHARES[0] * LENGTH * 8))

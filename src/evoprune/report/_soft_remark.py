@@ -7,7 +7,7 @@ from typing import Any
 
 
 def soft_remark(summary: Mapping[str, Any], sign: str = "±") -> list[str]:
-    """One sentence with the test accuracy of the dense head trained likewise; none where labels alone were used.
+    """One sentence with what the dense head has on the test part, trained likewise; none where labels alone were used.
 
     Args:
         summary: as `Result.summary` gives it.
@@ -17,7 +17,11 @@ def soft_remark(summary: Mapping[str, Any], sign: str = "±") -> list[str]:
     if control is None or control["test_accuracy"] is None:
         return []
     spread = f" {sign} {100 * control['test_accuracy_std']:.2f}" if control["seeds"] > 1 else ""
+    found = f"{100 * control['test_accuracy']:.2f}{spread} % test accuracy"
+    detected = control["test"].get("ood")
+    if detected is not None:
+        found += f" and an OOD AUROC of {detected:.4f}"
     return [
         "The evolved head is trained by soft targets and for longer, the dense one by labels; trained likewise "
-        f"the dense one has {100 * control['test_accuracy']:.2f}{spread} % test accuracy."
+        f"the dense one has {found}."
     ]
