@@ -82,7 +82,10 @@ def test_the_model_tells_foreign_images_that_a_head_by_labels_takes_for_its_own(
     assert measured[True] > 0.8
     assert found[True].best.scores.test["ood"] > 0.8
     assert found[True].dense_soft.scores.test["ood"] > 0.8
+    count = len(exposed_rows(with_outliers, fold, ood_score="odin", seed=0))
+    assert (found[True].exposed, found[False].exposed) == (count, 0)
     (said,) = soft_remark(found[True].summary())
+    assert f"to be unsure of {count:,} out-of-distribution images" in said
     assert said.endswith(f"and an OOD AUROC of {found[True].dense_soft.scores.test['ood']:.4f}.")
     # The search itself knows nothing of it.
     for one, other in zip(found[True].history, found[False].history, strict=True):

@@ -74,7 +74,7 @@ def test_the_table_says_what_the_dense_head_has_by_them(features, quick):
     with console.capture() as caught:
         console.print(result_table(summary))
     said = " ".join(caught.get().split())
-    assert f"trained likewise the dense one has {100 * summary['dense_soft']['test_accuracy']:.2f}" in said
+    assert f"Trained likewise the dense one has {100 * summary['dense_soft']['test_accuracy']:.2f}" in said
 
 
 def test_a_finished_run_measured_the_other_way_is_measured_anew(features, quick, tmp_path):

@@ -21,7 +21,9 @@ def soft_remark(summary: Mapping[str, Any], sign: str = "±") -> list[str]:
     detected = control["test"].get("ood")
     if detected is not None:
         found += f" and an OOD AUROC of {detected:.4f}"
+    exposed = summary.get("exposed")
+    besides = f", and to be unsure of {exposed:,} out-of-distribution images of the search" if exposed else ""
     return [
-        "The evolved head is trained by soft targets and for longer, the dense one by labels; trained likewise "
-        f"the dense one has {found}."
+        f"The evolved head is trained by soft targets and for longer{besides}; the dense one by labels. "
+        f"Trained likewise the dense one has {found}."
     ]

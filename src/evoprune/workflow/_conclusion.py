@@ -76,6 +76,7 @@ class Conclusion:
             best=best,
             dense=dense,
             dense_soft=soft[0] if soft else None,
+            exposed=self.scorer.exposed,
             front=tuple(front),
             evaluations=len(evaluations),
             failed=failed,

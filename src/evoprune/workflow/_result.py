@@ -183,6 +183,7 @@ class Result:
         dense: the head that is not pruned, trained by labels.
         dense_soft: the same trained by soft targets, where the heads of the front are: what of their gain is the
             targets' and not the search's. Else None.
+        exposed: number of out-of-distribution images that the heads of the front are trained to be unsure of.
         front: members of the non-dominated front, by the first objective from its best; with one
             objective, the best alone.
         hypervolume: of the front and how it grew, where there are several objectives.
@@ -213,6 +214,7 @@ class Result:
     hypervolume: Hypervolume | None = None
     overfitting: Overfitting | None = None
     dense_soft: Solution | None = None
+    exposed: int = 0
     broken: int = 0
     duplicates: int = 0
 
@@ -251,6 +253,7 @@ class Result:
             "hypervolume": None if self.hypervolume is None else _finite(self.hypervolume.summary()),
             "dense": _scores(self.dense),
             "dense_soft": None if self.dense_soft is None else _scores(self.dense_soft),
+            "exposed": self.exposed,
             "best": _scores(self.best),
             "front": [_scores(member) for member in self.front],
         }

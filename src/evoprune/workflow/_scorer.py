@@ -10,8 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from evoprune._types import BoolArray, FloatArray, IntArray
-from evoprune.data import Partition
+from evoprune._types import BoolArray, Float32Array, FloatArray, IntArray
+from evoprune.data import Fold, Partition
 from evoprune.features import Features
 from evoprune.model import Model
 from evoprune.objectives import Objective, get_objectives
@@ -91,8 +91,17 @@ class Scorer:
         config = self.config
         seed = config.seed * SEEDS_A_RUN + _FIRST_TEACHER_SEED
         soft = soften(data, self.problem.encoding.head, config.recipe, seed, device=config.device)
-        exposed = exposed_rows(self.features, data.folds[0], ood_score=config.ood_score, seed=config.data_seed)
+        exposed = self._exposed(data.folds[0])
         return soft if exposed is None else replace(soft, outliers=(exposed,))
+
+    @property
+    def exposed(self) -> int:
+        """Number of out-of-distribution images that heads of the front are trained to be unsure of."""
+        rows = self._exposed(self.partition.report[0]) if self.soft else None
+        return 0 if rows is None else len(rows)
+
+    def _exposed(self, fold: Fold) -> Float32Array | None:
+        return exposed_rows(self.features, fold, ood_score=self.config.ood_score, seed=self.config.data_seed)
 
     def measure(
         self, solutions: Sequence[Solution], on_progress: Callable[[int, int], None] | None = None

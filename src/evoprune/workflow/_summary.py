@@ -78,6 +78,7 @@ class _Summary(_Part):
     front: Annotated[list[_Head], Field(min_length=1)]
     # Runs of earlier versions lack these.
     dense_soft: _Head | None = None
+    exposed: _Number = 0
     hypervolume: _Hypervolume | None = None
     overfitting: _Overfitting | None = None
     broken: _Number = 0
