@@ -177,8 +177,8 @@ def run(
         bool | None,
         typer.Option(
             "--soft-targets/--no-soft-targets",
-            help="Train what was found by what full heads make of the training images, in place of labels, and for "
-            "longer [default: with the guided search].",
+            help="Train what was found by what full heads make of the training images, in place of labels, for "
+            "longer, and with --ood to be unsure of such images [default: with the guided search].",
         ),
     ] = None,
     asynchronous: Annotated[
