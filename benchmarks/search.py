@@ -11,7 +11,8 @@ search trained by soft targets, as a run builds its models; what the dense head 
 
 Everything is computed by `evoprune experiment sparsity` and `evoprune experiment guided` in folders
 of their own, kept and continued there. Three objectives: hypervolume of (test accuracy, active
-share, OOD AUROC of held-out images) over (chance, 1, 0.5).
+share, OOD AUROC of held-out images) over (chance, 1, 0.5). As delivered, heads are also trained to be unsure of the
+search's out-of-distribution images, so that random masks of the same sizes trained likewise stand beside.
 """
 
 from __future__ import annotations
@@ -213,33 +214,41 @@ def against_each(
 def volumes(
     rows: Rows, extra: Rows, widths: dict[str, int], classes: dict[str, int], seeds: int
 ) -> dict[str, dict[str, float]]:
-    """Held-out hypervolume of guided fronts and of all opponents' models together, means over seeds."""
+    """Held-out hypervolume of guided fronts and of all opponents' models together, means over seeds.
+
+    Of guided fronts by labels, as delivered, and of random masks of the same sizes that are trained as delivered;
+    `gain` and `delivered_gain` are what the first two have more than the opponents, as a share.
+    """
     found: dict[str, dict[str, float]] = {}
     for name, width in widths.items():
         reference = np.array([1 / classes[name], 1.0, 0.5])
-        ours, theirs = [], []
+        boxes: dict[str, list[float]] = {}
         for seed in map(str, range(seeds)):
             front = [r for r in extra if (r["kind"], r["dataset"], r["seed"]) == ("front", name, seed)]
             others = [
-                r
+                {**r, "active_share": int(r["features_read"]) / width}
                 for r in rows
                 if (r["dataset"], r["seed"]) == (name, seed) and r["method"] != "guided" and r.get("test_auroc")
             ]
             if not front or not others:
                 continue
-            points = [[float(r["test_accuracy"]), float(r["active_share"]), float(r["test_auroc"])] for r in front]
-            ours.append(hypervolume(np.array(points), (True, False, True), reference))
-            points = [
-                [float(r["test_accuracy"]), int(r["features_read"]) / width, float(r["test_auroc"])] for r in others
-            ]
-            theirs.append(hypervolume(np.array(points), (True, False, True), reference))
-        if ours:
-            found[name] = {
-                "guided": float(np.mean(ours)),
-                "opponents": float(np.mean(theirs)),
-                "gain": float(np.mean(ours) / np.mean(theirs) - 1),
-            }
+            boxes.setdefault("opponents", []).append(volume(others, reference))
+            for key, prefix in (("guided", ""), ("delivered", "soft_"), ("random_delivered", "random_")):
+                if front[0].get(f"{prefix}test_auroc"):
+                    boxes.setdefault(key, []).append(volume(front, reference, prefix))
+        if boxes:
+            found[name] = {key: float(np.mean(values)) for key, values in boxes.items()}
+            for key, gain in (("guided", "gain"), ("delivered", "delivered_gain")):
+                if key in boxes:
+                    found[name][gain] = found[name][key] / found[name]["opponents"] - 1
     return found
+
+
+def volume(rows: Sequence[dict[str, Any]], reference: np.ndarray, prefix: str = "") -> float:
+    """Hypervolume of (test accuracy, active share, OOD AUROC) of some models."""
+    columns = (f"{prefix}test_accuracy", "active_share", f"{prefix}test_auroc")
+    points = np.array([[float(row[column]) for column in columns] for row in rows])
+    return float(hypervolume(points, (True, False, True), reference))
 
 
 def table(found: dict[str, Any]) -> str:

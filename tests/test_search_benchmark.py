@@ -137,6 +137,15 @@ def test_hypervolumes_are_those_of_boxes_over_chance(bench):
     assert found["guided"] == pytest.approx(0.09 + 0.0375 - 0.025)
     assert found["opponents"] == pytest.approx(0.1)
     assert found["gain"] == pytest.approx(0.025)
+    assert "delivered" not in found
+    softly = [
+        {**extra[0], "soft_test_accuracy": "0.75", "soft_test_auroc": "1.0", "random_test_accuracy": "0.5",
+         "random_test_auroc": "1.0"}
+    ]  # fmt: skip
+    found = bench.volumes(opponents, softly, {"blobs": WIDTH}, {"blobs": 4}, 2)["blobs"]
+    assert found["delivered"] == pytest.approx(0.5 * 0.9 * 0.5)
+    assert found["delivered_gain"] == pytest.approx(1.25)
+    assert found["random_delivered"] == pytest.approx(0.25 * 0.9 * 0.5)
     assert bench.volumes([row()], extra, {"blobs": WIDTH}, {"blobs": 4}, 1) == {}
 
 

@@ -17,8 +17,8 @@ from evoprune.experiments._guided import PARTS, REACH_EVALUATIONS, front_of_thre
 from evoprune.objectives import fit_detector
 from evoprune.problem import Problem
 from evoprune.search import SearchOptions
-from evoprune.training import TrainingSet, head_logits, soften, train_population
-from evoprune.workflow import extra_rows, make_config
+from evoprune.training import TrainingSet, head_logits, patient_recipe, soften, train_population
+from evoprune.workflow import exposed_rows, extra_rows, make_config
 
 from .conftest import cells, with_outliers
 
@@ -58,8 +58,9 @@ def test_members_are_read_by_soft_targets_too_and_so_is_the_full_head(blobs, sma
     fold = ground.parts.report[0]
     data = TrainingSet(blobs.X, blobs.y, blobs.classes, (fold,))
     soft = soften(data, ground.encoding.head, small.recipe, 8_000)
+    patient = patient_recipe(small.recipe)
     (trained,) = train_population(
-        soft, [ground.encoding.decode(whole[0])], head=ground.encoding.head, recipe=small.recipe, seeds=[5_000]
+        soft, [ground.encoding.decode(whole[0])], head=ground.encoding.head, recipe=patient, seeds=[5_000]
     )
     expected = accuracy_score(blobs.y[fold.evaluate], trained.logits[0][0].argmax(axis=1))
     assert [row["soft_dense_test_accuracy"] for row in rows] == pytest.approx([expected] * len(rows))
@@ -170,6 +171,25 @@ def test_members_of_the_front_of_three_are_retrained_and_read_on_the_test_part(o
         detector = fit_detector(config.ood_score, head, outlying.X[report.train], outlying.y[report.train])
         scores = np.concatenate([detector.score(outlying.X[test]), detector.score(others)])
         assert row["test_auroc"] == pytest.approx(roc_auc_score(np.arange(len(scores)) >= len(test), scores))
+    # As a run trains them, and random masks of the same sizes.
+    soft = soften(
+        TrainingSet(outlying.X, outlying.y, outlying.classes, (report,)), ground.encoding.head, small.recipe, 8_000
+    )
+    foreign = exposed_rows(outlying, report, ood_score=config.ood_score, seed=0)
+    (trained,) = train_population(
+        replace(soft, outliers=(foreign,)),
+        [ground.encoding.decode(genomes[0])],
+        head=ground.encoding.head,
+        recipe=patient_recipe(small.recipe),
+        seeds=[5_000],
+    )
+    predicted = trained.logits[0][0].argmax(axis=1)
+    assert rows[0]["soft_test_accuracy"] == pytest.approx(accuracy_score(outlying.y[test], predicted))
+    assert rows[0]["soft_test_auroc"] == pytest.approx(ground.detection(trained.heads[0][0]), abs=1e-6)
+    assert np.mean([row["soft_test_auroc"] - row["test_auroc"] for row in rows]) > 0
+    assert all(0 <= row["random_test_accuracy"] <= 1 and 0 <= row["random_test_auroc"] <= 1 for row in rows)
+    # What all features are is no matter of chance.
+    assert rows[-1]["random_test_accuracy"] == rows[-1]["soft_test_accuracy"]
 
 
 def test_reaching_is_counted_from_the_hypervolume_that_the_published_search_ends_with(blobs, small, monkeypatch):
