@@ -67,7 +67,9 @@ class Child:
         """Wait for its end."""
         status = self._nursery.order("wait", child=self.number)
         seen = self._place / "seen"
-        texts = [(self._place / name).read_text(errors="replace") for name in ("out", "err")]
+        # Killed at once, it may not have come to open them.
+        places = [self._place / name for name in ("out", "err")]
+        texts = [place.read_text(errors="replace") if place.exists() else "" for place in places]
         return Ended(status, *texts, int(seen.read_text()) if seen.exists() else 0)
 
 

@@ -42,19 +42,39 @@ def stage(folder):
     return next((name for words, name in STAGES if re.search(f"^{words}", session, re.MULTILINE)), "start")
 
 
+class Moments:
+    """Moments within the time that a command takes when it is left alone.
+
+    Args:
+        seed: of the draws.
+        seconds: that it took once; where it turns out to be faster, its end comes earlier.
+    """
+
+    def __init__(self, seed, seconds):
+        self.rng, self._seconds = np.random.default_rng(seed), seconds
+
+    def killed(self, child):
+        """Kill a command that has just been started; False where it had ended before."""
+        began = time.monotonic()
+        time.sleep(self.rng.uniform(0, self._seconds))
+        child.kill()
+        if child.ended().status == -9:
+            return True
+        self._seconds = min(self._seconds, time.monotonic() - began)
+        return False
+
+
 def test_a_run_killed_anywhere_ends_as_if_it_had_not_been(nursery, digits, undisturbed, tmp_path, record):
-    moments = np.random.default_rng(0)
+    moments = Moments(0, undisturbed.seconds)
     where, killed, run, number = Counter(), 0, tmp_path / "0", 0
     while killed < KILLS["run"]:
         command = ("run", digits, *SINGLE, "-o", run / "run")
         child = nursery.start(*command, EVOPRUNE_CACHE=str(run / "cache"))
-        time.sleep(moments.uniform(0, undisturbed.seconds))
-        child.kill()
-        if child.ended().status == -9:
+        if moments.killed(child):
             killed += 1
             where[stage(run / "run")] += 1
             check_so_far(run / "run", undisturbed.left)
-            if moments.random() < 0.7:
+            if moments.rng.random() < 0.7:
                 continue
         # Now and then, and after those that came to their end, it is left alone.
         ended = nursery.run("resume", run / "run", EVOPRUNE_CACHE=str(run / "cache"))
@@ -76,16 +96,12 @@ def test_an_export_killed_anywhere_leaves_a_whole_file_or_none(nursery, front, r
     command = ("export", run, "-o", target)
     before = time.monotonic()
     assert nursery.run(*command, EVOPRUNE_CACHE=cache).status == 0
-    seconds = time.monotonic() - before
+    moments, killed = Moments(1, time.monotonic() - before), 0
     wanted, card = target.read_bytes(), untimed_card(target)
-    moments, killed = np.random.default_rng(1), 0
     while killed < KILLS["export"] // len(KINDS):
-        if moments.random() < 0.5:
+        if moments.rng.random() < 0.5:
             shutil.rmtree(target.parent, ignore_errors=True)  # killed early, the last one did not make it
-        child = nursery.start(*command, EVOPRUNE_CACHE=cache)
-        time.sleep(moments.uniform(0, seconds))
-        child.kill()
-        killed += child.ended().status == -9
+        killed += moments.killed(nursery.start(*command, EVOPRUNE_CACHE=cache))
         if target.exists():
             assert target.read_bytes() == wanted
             load_exported(target)
@@ -107,16 +123,12 @@ def test_a_report_killed_anywhere_leaves_a_whole_page_or_none(nursery, front, ru
     page = tmp_path / "page.html"
     before = time.monotonic()
     assert nursery.run("report", run, "-o", page).status == 0
-    seconds = time.monotonic() - before
+    moments, killed = Moments(2, time.monotonic() - before), 0
     wanted = page_data_of(page)
-    moments, killed = np.random.default_rng(2), 0
     while killed < KILLS["report"]:
-        if moments.random() < 0.5:
+        if moments.rng.random() < 0.5:
             page.unlink(missing_ok=True)
-        child = nursery.start("report", run, "-o", page)
-        time.sleep(moments.uniform(0, seconds))
-        child.kill()
-        killed += child.ended().status == -9
+        killed += moments.killed(nursery.start("report", run, "-o", page))
         if page.exists():
             assert page_data_of(page) == wanted
     assert nursery.run("report", run, "-o", page).status == 0
@@ -135,16 +147,12 @@ def test_a_choice_killed_anywhere_is_made_or_not_made(nursery, front, run, tmp_p
     shutil.copytree(run, chosen)
     before = time.monotonic()
     assert nursery.run("select", chosen, "--id", str(last), **cache).status == 0
-    seconds = time.monotonic() - before
+    moments, killed = Moments(3, time.monotonic() - before), 0
     wanted = left_behind(chosen)
-    moments, killed = np.random.default_rng(3), 0
     while killed < KILLS["select"]:
         again = tmp_path / f"again{killed}"
         shutil.copytree(front.folder, again)
-        child = nursery.start("select", again, "--id", str(last), **cache)
-        time.sleep(moments.uniform(0, seconds))
-        child.kill()
-        if child.ended().status == -9:
+        if moments.killed(nursery.start("select", again, "--id", str(last), **cache)):
             killed += 1
             ended = nursery.run("resume", again, **cache)
             assert ended.status == 0, ended
