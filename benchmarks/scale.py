@@ -15,7 +15,8 @@ import argparse
 import heapq
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from matplotlib.figure import Figure
 
 from evoprune.data import Fold, stratified_parts
 from evoprune.executors import RayExecutor
+from evoprune.executors._connect import import_ray
 from evoprune.guidance import guidance_for
 from evoprune.heads import Head, parse_encoding
 from evoprune.objectives import get_objectives
@@ -92,10 +94,29 @@ def seconds_of(problem: Problem, genomes: np.ndarray) -> float:
     return time.perf_counter() - began
 
 
+@contextmanager
+def cluster_of(processors: int) -> Iterator[str]:
+    """The address of a Ray cluster of one machine, this one, that offers so many processors.
+
+    Left alone, a single worker would take all processors of the machine.
+    """
+    import_ray()
+    from ray.cluster_utils import Cluster  # noqa: PLC0415
+
+    made = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": processors, "node_ip_address": "127.0.0.2", "include_dashboard": False},
+    )
+    try:
+        made.wait_for_nodes()
+        yield made.address
+    finally:
+        made.shutdown()
+
+
 def by_workers(count: int, X: np.ndarray, y: np.ndarray, batches: Sequence[np.ndarray], repeats: int) -> list[float]:
-    """Seconds of batches of candidates, by so many workers that have started already."""
-    executor = RayExecutor(None, count)
-    with executor.running(X.nbytes):
+    """Seconds of batches of candidates, by so many workers of one processor each that have started already."""
+    with cluster_of(count) as address, (executor := RayExecutor(address, count)).running(X.nbytes):
         problem = problem_on(X, y, executor.workers)
         problem.evaluate(genomes_of(problem.length, 4 * count, seed=9))
         return [best_of(lambda batch=batch: seconds_of(problem, batch), repeats) for batch in batches]
