@@ -117,7 +117,7 @@ def test_gaps_are_in_points_on_the_budgets_that_both_have(found):
 def test_the_single_model_is_held_against_the_dense_head(found):
     assert found["single_minus_dense"]["mean"] == pytest.approx(-0.2)
     # Half a point below the dense head at the full share alone: .25 + .002 - .005 is more than .2.
-    assert found["smallest_share"] == {"blobs": 1.0, "dots": 1.0}
+    assert found["smallest_share"] == {"blobs": 1.0, "dots": 1.0, "all sets": 1.0}
     assert found["reach"] == {"blobs": "41", "dots": None}
 
 

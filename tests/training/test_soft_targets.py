@@ -110,7 +110,9 @@ def test_a_class_with_fewer_rows_than_parts_is_no_fault(data):
     assert np.allclose(soft.targets.sum(axis=1), 1)
 
 
-def test_what_is_trained_by_them_has_more_epochs_unless_it_ends_by_itself():
-    assert patient_recipe(RECIPE) == RECIPE.model_copy(update={"epochs": module.PATIENCE * RECIPE.epochs})
+def test_what_is_trained_by_them_has_more_epochs_and_heirs_unless_it_ends_by_itself():
+    assert patient_recipe(RECIPE) == RECIPE.model_copy(
+        update={"epochs": module.PATIENCE * RECIPE.epochs, "inherit": True}
+    )
     assert module.PATIENCE > 1
     assert patient_recipe(PAPER) == PAPER

@@ -164,10 +164,9 @@ class Ground:
         if self.parts.protocol == "paper" or not can_soften(data):
             return None
         config, (fold,) = self.config, self.parts.report
-        soft = soften(data, self.encoding.head, config.recipe, _FIRST_TEACHER_SEED + TEACHER_SEEDS * self.seed)
         rows = exposed_rows(self.features, fold, ood_score=config.ood_score, seed=self.seed) if exposed else None
-        if rows is not None:
-            soft = replace(soft, outliers=(rows,))
+        first = _FIRST_TEACHER_SEED + TEACHER_SEEDS * self.seed
+        soft = soften(data, self.encoding.head, config.recipe, first, outliers=rows)
         trained = self._train(soft, genomes, patient_recipe(config.recipe))
         labels = self.features.y[fold.evaluate]
         return [(accuracy_score(t.logits[0][0], labels), t.heads[0][0]) for t in trained]

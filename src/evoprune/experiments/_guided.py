@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evoprune._types import BoolArray, FloatArray, IntArray
+from evoprune._types import FloatArray
 from evoprune.errors import ConfigError
 from evoprune.experiments._columns import NO_FIGURES, distinct, protocol_of
 from evoprune.experiments._contest import SEARCHES, Ground, Variant, evaluated, searched
@@ -18,7 +18,7 @@ from evoprune.experiments._markdown import escaped, percent, table
 from evoprune.experiments._tasks import Row, Task
 from evoprune.features import Features
 from evoprune.search import hypervolume_trace, non_dominated
-from evoprune.workflow import RunConfig
+from evoprune.workflow import RunConfig, random_mask
 
 PARTS = {
     "complete": "complete",
@@ -133,7 +133,8 @@ def front_of_three(features: Features, config: RunConfig, arguments: Mapping[str
     objectives = (*SEARCHES["guided"], "ood")
     genomes, values = evaluated(ground, Variant.of("guided", config), objectives, int(arguments["evaluations"]))
     members = genomes[non_dominated(values, (False, False, True))]
-    alike = _random_masks(members.sum(axis=1), ground)
+    rng = np.random.default_rng([_RANDOM_STREAM, ground.seed])
+    alike = np.stack([random_mask(member, ground.encoding, rng) for member in members])
     by_labels = list(zip(*ground.retrained(members, ground.parts.report), strict=True))
     softly = ground.softly(np.concatenate([members, alike]), exposed=True)
     rows: list[Row] = []
@@ -146,13 +147,6 @@ def front_of_three(features: Features, config: RunConfig, arguments: Mapping[str
             row |= {f"{name}test_accuracy": accuracy, f"{name}test_auroc": ground.detection(head)}
         rows.append(row)
     return rows
-
-
-def _random_masks(sizes: IntArray, ground: Ground) -> BoolArray:
-    """Masks of some sizes drawn at random `[P, L]`."""
-    rng = np.random.default_rng([_RANDOM_STREAM, ground.seed])
-    places = rng.random((len(sizes), ground.encoding.length)).argsort(axis=1).argsort(axis=1)
-    return places < sizes[:, None]
 
 
 def reached(features: Features, config: RunConfig, arguments: Mapping[str, Any]) -> list[Row]:

@@ -27,6 +27,11 @@ TOGETHER = ("polynomial_decay", "polynomial_lottery")
 """Methods that begin with the same pruning, which takes most of their time."""
 
 
+FINER = (0.2, 0.35, 0.75)
+"""Shares besides within which the choice of the guided search is read, to say from which size on it is as good as all
+features; they are in no curve and no mean."""
+
+
 class Sparsity:
     """Every method at every share, on the same rows, retrained by the same recipe."""
 
@@ -44,7 +49,7 @@ class Sparsity:
                     "dataset": dataset,
                     "method": method,
                     "seed": seed,
-                    "shares": [1.0] if method in ALWAYS_DENSE else list(settings.shares),
+                    "shares": _shares_of(method, settings),
                     **({"evaluations": settings.evaluations} if method in SEARCHES else {}),
                 },
             )
@@ -82,6 +87,12 @@ class Sparsity:
             parts += [f"## {escaped(dataset)}", "", shown, ""]
         parts += ["## All data sets", "", *_overall(cells, settings, folder, protocol)]
         return "\n".join(parts)
+
+
+def _shares_of(method: str, settings: Settings) -> list[float]:
+    if method in ALWAYS_DENSE:
+        return [1.0]
+    return sorted({*settings.shares, *(FINER if method == "guided" else ())})
 
 
 def _grouped(methods: Sequence[str]) -> list[str]:

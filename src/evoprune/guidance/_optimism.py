@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -137,13 +137,8 @@ def _made_alike(problem: Problem, guide: Scores, sizes: Sequence[int], seed: int
     """Values `[F, 2, RUNS, K, M]` on each fold of masks that were made without it, and of masks made with it."""
     seen, data = _masks(guide, sizes), problem.data
     values = []
-    for number, fold in enumerate(data.folds):
-        alone = replace(
-            data,
-            folds=(fold,),
-            extra={name: (rows[number],) for name, rows in data.extra.items()},
-            outliers=None if data.outliers is None else (data.outliers[number],),
-        )
+    for number in range(len(data.folds)):
+        alone = data.alone(number)
         blind = guide_for(
             alone, problem.encoding, problem.recipe.precision, seed + _STREAM * (number + 1), eliminations=RUNS
         )

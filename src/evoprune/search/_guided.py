@@ -10,7 +10,7 @@ from evoprune.search._front import costs
 from evoprune.search._guide import Guide
 from evoprune.search._options import PUBLISHED, SearchOptions
 
-SHARES = (0.01, 0.02, 0.035, 0.05, 0.07, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75)
+SHARES = (0.01, 0.02, 0.035, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 0.75)
 """Sizes that are searched, as shares of all bits; the full genome is asked besides."""
 
 FLAT = 0.1
@@ -29,7 +29,7 @@ GATED_FROM = 256
 FRESH = 0.25
 """Bits that neither parent has are added to a pool of parents, at least so many in proportion to it."""
 
-GATED_UP_TO = 0.2
+GATED_UP_TO = 0.15
 """Share of all bits up to which gates choose the children. Above, what a set gains by fitting together is
 less than what single eliminations err, and children are votes of several."""
 
@@ -45,7 +45,7 @@ class GuidedSearch(Algorithm):
 
     Sizes are niches: a genome competes with those of about its own size alone, so that one
     run finds the whole trade-off, and large genomes do not push out small ones. In each turn
-    some niches have children. Up to a fifth of all bits, where there are at least 256, two parents
+    some niches have children. Up to 15 % of all bits, where there are at least 256, two parents
     (of the niche, or one of the next larger sizes) and some random bits form a pool, out of which
     the guide keeps as many bits as the niche has. Above it, a child is the vote of some of the
     guide's scores and of the niche's better half, with noise. Without a guide children are votes at

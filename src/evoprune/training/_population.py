@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import psutil
@@ -17,16 +17,18 @@ from numpy.typing import NDArray
 
 from evoprune._types import Float32Array
 from evoprune.errors import is_shortage
-from evoprune.heads import CompactHead, Head, Structure, compact_head
+from evoprune.heads import CompactHead, Head, Structure, compact_head, dense_structure
 from evoprune.training._apply import CHUNK_ROWS, head_logits
 from evoprune.training._cancelled import TrainingCancelled
 from evoprune.training._device import named_shortage, resolve_device, trains_in_packs
 from evoprune.training._engine import CompactWeights, train_compact
+from evoprune.training._inheritance import heir_recipe, inherited_start, inherits
 from evoprune.training._packed_engine import PackedEngine
 from evoprune.training._packs import Job
 from evoprune.training._prepare import PreparedFold, prepare_fold
-from evoprune.training._randomness import initial_matrices
+from evoprune.training._progress import shifted
 from evoprune.training._recipe import Recipe
+from evoprune.training._start import Start, random_start
 from evoprune.training._training_set import TrainingSet, check_training_set
 
 logger = logging.getLogger(__name__)
@@ -61,6 +63,27 @@ class TrainedCandidate:
 
 _Key: TypeAlias = tuple[int, int, int]
 """Number of a candidate, number of a fold, and seed."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Stage(Generic[T]):
+    """A way to train candidates.
+
+    Attributes:
+        recipe: how.
+        begin: the weights that a training begins with, from structure, number of the fold and seed.
+        finish: what a training comes to, from weights, structure and number of the fold; may be cancelled.
+    """
+
+    recipe: Recipe
+    begin: Callable[[Structure, int, int], Start]
+    finish: Callable[[CompactWeights, Structure, int, Callable[[], bool]], T]
+
+    def begin_job(self, job: Job) -> Start:
+        """The weights that a job begins with."""
+        return self.begin(job.structure, job.fold, job.seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +126,8 @@ class Trainer:
         self.head = head
         self.recipe = recipe
         self._folds: list[PreparedFold] | None = None
-        self._initial: dict[int, tuple[Float32Array, ...]] = {}
+        self._random: dict[int, Start] = {}
+        self._parents: dict[tuple[int, int], Start] = {}
         self._packed: PackedEngine | None = None
         self._most_workers: int | None = None
 
@@ -126,38 +150,66 @@ class Trainer:
         with named_shortage(self.device):
             folds = self._prepared(seeds)
             keys = [(p, f, s) for p in range(len(structures)) for f in range(len(folds)) for s in seeds]
-            results: dict[_Key, _Trained] = {}
-            while len(results) < len(keys):
-                workers = self._workers()
-                try:
-                    self._train_missing(structures, keys, results, workers, on_progress)
-                except (MemoryError, RuntimeError) as error:
-                    if workers == 1 or not is_shortage(error):
-                        raise
-                    self._most_workers = workers // 2
-                    logger.warning(
-                        "memory ran out with %d trainings at a time; the %d not done are trained again, %d at a time",
-                        workers,
-                        len(keys) - len(results),
-                        self._most_workers,
-                    )
+            heirs = {p for p, structure in enumerate(structures) if self.recipe.inherit and inherits(structure)}
+            others = [key for key in keys if key[0] not in heirs]
+            stage = _Stage(self.recipe, self._random_start, self._finish)
+            results = self._train_all(stage, structures, others, shifted(on_progress, 0, len(keys)))
+            if heirs:
+                self._raise_parents([(f, s) for f in range(len(folds)) for s in seeds])
+                stage = _Stage(heir_recipe(self.recipe), self._inherited_start, self._finish)
+                heard = shifted(on_progress, len(others), len(keys))
+                results |= self._train_all(stage, structures, [key for key in keys if key[0] in heirs], heard)
         return [
             self._candidate([[results[p, f, s] for s in seeds] for f in range(len(folds))])
             for p in range(len(structures))
         ]
 
-    def _train_missing(
+    def _raise_parents(self, pairs: Sequence[tuple[int, int]]) -> None:
+        """Train the full head of each pair of fold and seed that has none yet."""
+        full = dense_structure(self.head, self.data.X.shape[1])
+        stage = _Stage(self.recipe, self._random_start, lambda weights, *_: Start(weights.matrices, weights.bias))
+        keys = [(0, f, s) for f, s in pairs if (f, s) not in self._parents]
+        for (_, f, s), parent in self._train_all(stage, [full], keys).items():
+            self._parents[f, s] = parent
+
+    def _train_all(
         self,
+        stage: _Stage[T],
         structures: Sequence[Structure],
         keys: Sequence[_Key],
-        results: dict[_Key, _Trained],
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> dict[_Key, T]:
+        """What all trainings come to; where memory runs out, fewer at a time."""
+        results: dict[_Key, T] = {}
+        while len(results) < len(keys):
+            workers = self._workers()
+            try:
+                self._train_missing(stage, structures, keys, results, workers, on_progress)
+            except (MemoryError, RuntimeError) as error:
+                if workers == 1 or not is_shortage(error):
+                    raise
+                self._most_workers = workers // 2
+                logger.warning(
+                    "memory ran out with %d trainings at a time; the %d not done are trained again, %d at a time",
+                    workers,
+                    len(keys) - len(results),
+                    self._most_workers,
+                )
+        return results
+
+    def _train_missing(
+        self,
+        stage: _Stage[T],
+        structures: Sequence[Structure],
+        keys: Sequence[_Key],
+        results: dict[_Key, T],
         workers: int,
         on_progress: Callable[[int, int], None] | None,
     ) -> None:
         """Make the trainings that have no result yet, so many at a time; those done are kept where one fails."""
         missing = [key for key in keys if key not in results]
         cancelled = threading.Event()
-        waiting: dict[Future[_Trained], _Key] = {}
+        waiting: dict[Future[T], _Key] = {}
 
         def collect(seconds: float) -> None:
             done, _ = wait(waiting, timeout=seconds, return_when=FIRST_COMPLETED)
@@ -171,14 +223,15 @@ class Trainer:
                 if trains_in_packs(self.device):
                     # The GPU is driven from here; meanwhile the pool applies the heads that are done.
                     jobs = [Job(structures[p], f, s) for p, f, s in missing]
-                    for number, weights in self._engine().train(jobs, self._initial, cancelled.is_set):
+                    engine = self._engine().with_recipe(stage.recipe)
+                    for number, weights in engine.train(jobs, stage.begin_job, cancelled.is_set):
                         job = jobs[number]
-                        future = pool.submit(self._finish, weights, job.structure, job.fold, cancelled.is_set)
+                        future = pool.submit(stage.finish, weights, job.structure, job.fold, cancelled.is_set)
                         waiting[future] = missing[number]
                         collect(0)
                 else:
                     for p, f, s in missing:
-                        waiting[pool.submit(self._train_one, structures[p], f, s, cancelled.is_set)] = p, f, s
+                        waiting[pool.submit(self._train_one, stage, structures[p], f, s, cancelled.is_set)] = p, f, s
                 while waiting:
                     collect(0.2)  # with a time limit, so that an interrupt is heard on every system
             except BaseException:
@@ -200,8 +253,17 @@ class Trainer:
         if self._folds is None:
             self._folds = [prepare_fold(self.data, number, self.recipe) for number in range(len(self.data.folds))]
         shapes = self.head.shapes(self.data.X.shape[1], self.data.classes)
-        self._initial = {s: self._initial.get(s) or initial_matrices(shapes, s) for s in seeds}
+        self._random = {s: self._random.get(s) or random_start(shapes, s) for s in seeds}
         return self._folds
+
+    def _random_start(self, structure: Structure, number: int, seed: int) -> Start:
+        return self._random[seed]
+
+    def _inherited_start(self, structure: Structure, number: int, seed: int) -> Start:
+        fold = (self._folds or [])[number]
+        trained = len(self.data.folds[number].train)  # behind them are outliers
+        weights = None if fold.goal.weights is None else fold.goal.weights[:trained]
+        return inherited_start(self._parents[number, seed], fold.features[:trained], weights, structure.inputs)
 
     def _engine(self) -> PackedEngine:
         """The GPU's engine, which has the features of all folds there, or at hand."""
@@ -226,12 +288,13 @@ class Trainer:
             logger.warning("memory is short: %d trainings at a time instead of %d", workers, threads)
         return workers
 
-    def _train_one(self, structure: Structure, number: int, seed: int, cancelled: Callable[[], bool]) -> _Trained:
+    def _train_one(
+        self, stage: _Stage[T], structure: Structure, number: int, seed: int, cancelled: Callable[[], bool]
+    ) -> T:
         fold = (self._folds or [])[number]
-        weights = train_compact(
-            fold.features, fold.goal, structure, self._initial[seed], self.recipe, seed, cancelled=cancelled
-        )
-        return self._finish(weights, structure, number, cancelled)
+        begin = stage.begin(structure, number, seed)
+        weights = train_compact(fold.features, fold.goal, structure, begin, stage.recipe, seed, cancelled=cancelled)
+        return stage.finish(weights, structure, number, cancelled)
 
     def _finish(
         self, weights: CompactWeights, structure: Structure, number: int, cancelled: Callable[[], bool]

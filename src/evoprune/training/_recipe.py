@@ -44,6 +44,8 @@ class Recipe(BaseModel):
         input_dropout: share of active inputs zeroed while training, at full width.
         hidden_dropout: share of active hidden units zeroed while training, at full width.
         label_smoothing: share of the target spread evenly over the classes.
+        inherit: candidates that read few features begin with the weights of the full head of their fold and seed,
+            which is trained first, and are trained half as long; see `evoprune.training._inheritance`.
         precision: of the products of hidden layers, forward and backward; weights, optimizer
             and output layer are always float32.
         seeds: k; fitness is the mean over k fixed seeds of initial weights and batches.
@@ -65,6 +67,7 @@ class Recipe(BaseModel):
     input_dropout: float = Field(default=0.0, ge=0, lt=1)
     hidden_dropout: float = Field(default=0.0, ge=0, lt=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    inherit: bool = False
     precision: Literal["float32", "bfloat16"] = "float32"
     seeds: int = Field(default=1, ge=1)
 

@@ -12,7 +12,8 @@ and so how far another opinion is worth as much as they are. Where the teachers 
 labels and nothing changes; labels are smoothed as the recipe says.
 
 What is trained by them is trained for longer (Beyer, Zhai, Royer, Markeeva, Anil, Kolesnikov, CVPR 2022, arXiv
-2106.05237): a distribution is harder to learn by heart than a label, so that more epochs still teach.
+2106.05237): a distribution is harder to learn by heart than a label, so that more epochs still teach. Small heads
+begin with the weights of a full one (`Recipe.inherit`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
-from evoprune._types import FloatArray, IntArray
+from evoprune._types import Float32Array, FloatArray, IntArray
 from evoprune.data import Fold, stratified_parts
 from evoprune.errors import ConfigError
 from evoprune.heads import Head, dense_structure
@@ -59,10 +60,13 @@ def can_soften(data: TrainingSet) -> bool:
 
 
 def patient_recipe(recipe: Recipe) -> Recipe:
-    """The recipe for what is trained by soft targets: `PATIENCE` times the epochs; early stopping ends by itself."""
+    """The recipe for what is trained by soft targets: `PATIENCE` times the epochs, and small heads inherit.
+
+    One with early stopping ends by itself, and is left as it is.
+    """
     if recipe.early_stopping is not None:
         return recipe
-    return recipe.model_copy(update={"epochs": PATIENCE * recipe.epochs})
+    return recipe.model_copy(update={"epochs": PATIENCE * recipe.epochs, "inherit": True})
 
 
 def soften(
@@ -71,6 +75,7 @@ def soften(
     recipe: Recipe,
     seed: int,
     *,
+    outliers: Float32Array | None = None,
     device: str = "cpu",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> TrainingSet:
@@ -83,6 +88,7 @@ def soften(
         head: whose full form teaches.
         recipe: how teachers are trained.
         seed: first of the teachers' training seeds, and of the parts.
+        outliers: rows of no class `[n, D]` that the result has besides; teachers do not see them.
         device: that teachers are trained on.
         on_progress: called with the number of trainings done and their total.
 
@@ -114,7 +120,8 @@ def soften(
         if opinions:
             taught[part] = np.mean(opinions, axis=0)
     trusted = min(MOST_TRUSTED, float(np.mean(taught.argmax(axis=1) != labels)))
-    return replace(data, targets=_placed((1 - trusted) * aims + trusted * taught, rows, len(data.y)))
+    targets = _placed((1 - trusted) * aims + trusted * taught, rows, len(data.y))
+    return replace(data, targets=targets, outliers=data.outliers if outliers is None else (outliers,))
 
 
 def _placed(targets: FloatArray, rows: IntArray, count: int) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -52,6 +52,15 @@ class TrainingSet:
     loss: Loss = "cross_entropy"
     evaluation_weights: FloatArray | None = None
     outliers: tuple[Float32Array, ...] | None = None
+
+    def alone(self, number: int) -> TrainingSet:
+        """The same with fold `number` as its only one."""
+        return replace(
+            self,
+            folds=(self.folds[number],),
+            extra={name: (rows[number],) for name, rows in self.extra.items()},
+            outliers=None if self.outliers is None else (self.outliers[number],),
+        )
 
     @classmethod
     def regression(

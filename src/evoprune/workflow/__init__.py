@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from evoprune.workflow._config import RunConfig, make_config, read_config
     from evoprune.workflow._ensemble import make_ensemble
     from evoprune.workflow._ensemble_contest import ENSEMBLE_METHODS, EnsembleContest, default_vote
+    from evoprune.workflow._ensemble_controls import random_mask
     from evoprune.workflow._explain import Explain, explain
     from evoprune.workflow._explained_front import ExplainedFront, read_front
     from evoprune.workflow._export import ExportRequest, export
@@ -58,6 +59,7 @@ _HOMES = {
     "explain": "_explain",
     "export": "_export",
     "exposed_rows": "_extras",
+    "random_mask": "_ensemble_controls",
     "extra_rows": "_extras",
     "find_runs": "_status",
     "load_features": "_run",
@@ -117,6 +119,7 @@ __all__ = [
     "make_ensemble",
     "make_study",
     "merge",
+    "random_mask",
     "read_config",
     "read_front",
     "read_merged",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -90,9 +89,8 @@ class Scorer:
         """A training set of one fold with soft targets, and with out-of-distribution images to be unsure of."""
         config = self.config
         seed = config.seed * SEEDS_A_RUN + _FIRST_TEACHER_SEED
-        soft = soften(data, self.problem.encoding.head, config.recipe, seed, device=config.device)
-        exposed = self._exposed(data.folds[0])
-        return soft if exposed is None else replace(soft, outliers=(exposed,))
+        outliers = self._exposed(data.folds[0])
+        return soften(data, self.problem.encoding.head, config.recipe, seed, outliers=outliers, device=config.device)
 
     @property
     def exposed(self) -> int:
