@@ -107,9 +107,11 @@ class RunConfig(BaseModel):
     def identity(self) -> str:
         """SHA-256 of what decides the evaluations, hexadecimal."""
         relevant = self.model_dump(mode="json", exclude=_NOT_IDENTITY)
-        # Runs that were made before there was this setting keep their identity.
+        # Runs that were made before there were these settings keep their identity.
         if not self.asynchronous:
             del relevant["asynchronous"]
+        if not self.recipe.inherit:
+            del relevant["recipe"]["inherit"]
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
     def differences(self, other: RunConfig) -> list[str]:
