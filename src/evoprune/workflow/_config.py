@@ -47,8 +47,8 @@ class RunConfig(BaseModel):
         split_seed: of splits, where it is not `seed`: several runs then share their splits.
         report_seeds: number of trainings behind each figure of the result table.
         soft_targets: train the heads of the front, once they are found, by soft targets instead of labels, and for
-            longer (see `evoprune.training.soften`, `patient_recipe`), and with out-of-distribution images, if
-            there are any, to be unsure of; fitness is measured with labels in any case.
+            longer, small ones from a full head's weights (see `evoprune.training.soften`, `patient_recipe`), and with
+            out-of-distribution images, if there are any, to be unsure of; fitness is measured with labels in any case.
         evaluations: total number of evaluations.
         seconds: of searching, after which it ends with what it has; None for no limit. A search that ended so
             is kept as one of as many evaluations as it had, and can be repeated exactly.
