@@ -117,7 +117,6 @@ from evoprune.training import Recipe, _device_rows
 from evoprune.training._goal import Goal
 from evoprune.training._packed_network import PackedNetwork
 from evoprune.training._packs import Job, bucket_of
-from evoprune.training._start import random_start
 
 _setup_privateuseone_for_python_backend("gpu")
 GPU = torch.device("gpu:0")
@@ -151,7 +150,7 @@ for encoding, head in (("features", Head(24)), ("connections", Head(24, 18)), ("
                         goals = [Goal(torch.zeros(len(x), 3), torch.ones(len(x)), "squared") for x in features]
                     rows = _device_rows.DeviceRows(features, goals, GPU)
                     shapes = head.shapes(20, 3)
-                    initial = [random_start(shapes, number // 2) for number in range(4)]
+                    initial = {s: tuple(torch.zeros(a + 1, b + 1, device=GPU) for a, b in shapes) for s in (0, 1)}
                     bucket = bucket_of(jobs[0], 100, 3, recipe)
                     network = PackedNetwork(jobs, bucket, 8, rows, initial, recipe, torch.float32)
                     network.run(1, [0.1] * 4, lambda: False)

@@ -12,8 +12,8 @@ from evoprune.training._cancelled import TrainingCancelled
 from evoprune.training._engine import train_compact
 from evoprune.training._goal import Goal, smoothed_targets
 from evoprune.training._kernel import load_kernel
+from evoprune.training._randomness import initial_matrices
 from evoprune.training._reference import train_reference
-from evoprune.training._start import random_start
 
 ADAM = Recipe(
     optimizer="adam",
@@ -45,7 +45,7 @@ def both(task, encoding, head, recipe, share, *, steps=200, dtype=torch.float64,
         torch.from_numpy(X).to(dtype),
         Goal(smoothed_targets(torch.from_numpy(task.y), 3, recipe.label_smoothing, master or dtype)),
         structure,
-        random_start(head.shapes(20, 3), 5),
+        initial_matrices(head.shapes(20, 3), 5),
         recipe,
         5,
         max_steps=steps,
@@ -114,7 +114,7 @@ def test_a_cancelled_training_ends_at_once(task):
             torch.from_numpy(task.X),
             Goal(smoothed_targets(torch.from_numpy(task.y), 3, 0.0)),
             plan.decode(plan.dense_genome()),
-            random_start(Head(8).shapes(20, 3), 0),
+            initial_matrices(Head(8).shapes(20, 3), 0),
             PAPER,
             0,
             cancelled=cancelled,
@@ -137,7 +137,7 @@ def test_the_kernel_takes_the_same_steps(task, encoding, share, recipe):
     plan = parse_encoding(encoding, Head(70), width=20, classes=3)
     structure = plan.decode(np.random.default_rng(2).random(plan.length) < share)
     X = (task.X - task.X.mean(0)) / task.X.std(0)
-    initial = random_start(Head(70).shapes(20, 3), 5)
+    initial = initial_matrices(Head(70).shapes(20, 3), 5)
     goal = Goal(smoothed_targets(torch.from_numpy(task.y), 3, recipe.label_smoothing))
 
     def train(dtype, master, kernel):
@@ -151,7 +151,7 @@ def test_the_kernel_takes_the_same_steps(task, encoding, share, recipe):
     compiled = train(torch.bfloat16, torch.float32, kernel=True)
     layers = [np.flatnonzero(layer) for layer in structure.layers(3)]
     for i, (e, p, c) in enumerate(zip(exact.matrices, plain.matrices, compiled.matrices, strict=True)):
-        start = initial.matrices[i][np.ix_(layers[i], layers[i + 1])]
+        start = initial[i][np.ix_(layers[i], layers[i + 1])]
         if structure.matrix == i:
             off = ~structure.connections[np.ix_(layers[i], layers[i + 1])]
             assert off.any() and not c[off].any()
@@ -177,7 +177,7 @@ def test_the_kernel_stops_early_like_the_reference(task):
         torch.from_numpy(X).bfloat16(),
         Goal(smoothed_targets(torch.from_numpy(task.y), 3, 0.0)),
         plan.decode(plan.dense_genome()),
-        random_start(Head(64).shapes(20, 3), 5),
+        initial_matrices(Head(64).shapes(20, 3), 5),
         recipe,
         5,
     )

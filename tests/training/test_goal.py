@@ -22,7 +22,6 @@ from evoprune.training._packs import Job
 from evoprune.training._prepare import standardization
 from evoprune.training._randomness import batch_order, initial_matrices
 from evoprune.training._reference import train_reference
-from evoprune.training._start import random_start
 
 ADAM = Recipe(
     optimizer="adam", learning_rate=2e-3, schedule="cosine", batch_size=32, epochs=40, input_dropout=0.4,
@@ -122,11 +121,11 @@ def test_both_engines_take_the_references_steps(task, kind, encoding, head, reci
     wanted, X, structure = asked(task, kind), standardized(task), structure_of(encoding, head)
     recipe = recipe.model_copy(update={"early_stopping": None})
     reference = train_reference(X, task.y, structure, head, 3, recipe, 5, max_steps=120, dtype=dtype, **wanted)
-    start, goal = random_start(head.shapes(20, 3), 5), goal_of(task, wanted, recipe.label_smoothing, dtype)
+    start, goal = initial_matrices(head.shapes(20, 3), 5), goal_of(task, wanted, recipe.label_smoothing, dtype)
     features = torch.from_numpy(X).to(dtype)
     alone = train_compact(features, goal, structure, start, recipe, 5, max_steps=120, master=dtype)
     packs = PackedEngine([features], [goal], recipe, torch.device("cpu"), dtype)
-    ((_, packed),) = packs.train([Job(structure, 0, 5)], lambda job: start, max_steps=120)
+    ((_, packed),) = packs.train([Job(structure, 0, 5)], {5: start}, max_steps=120)
     assert difference(reference, structure, alone) <= bound
     assert difference(reference, structure, packed) <= bound
 
@@ -135,11 +134,11 @@ def test_both_engines_take_the_references_steps(task, kind, encoding, head, reci
 def test_both_engines_stop_early_where_the_reference_does(task, kind):
     wanted, X, structure = asked(task, kind), standardized(task), structure_of("features", Head(24))
     reference = train_reference(X, task.y, structure, Head(24), 3, STOPPING, 5, dtype=torch.float64, **wanted)
-    start, goal = random_start(Head(24).shapes(20, 3), 5), goal_of(task, wanted, 0.0)
+    start, goal = initial_matrices(Head(24).shapes(20, 3), 5), goal_of(task, wanted, 0.0)
     features = torch.from_numpy(X).double()
     alone = train_compact(features, goal, structure, start, STOPPING, 5, master=torch.float64)
     packs = PackedEngine([features], [goal], STOPPING, torch.device("cpu"), torch.float64)
-    ((_, packed),) = packs.train([Job(structure, 0, 5)], lambda job: start)
+    ((_, packed),) = packs.train([Job(structure, 0, 5)], {5: start})
     assert 3 < reference.epochs < 200
     for got in (alone, packed):
         assert got.epochs == reference.epochs
@@ -153,7 +152,7 @@ def test_both_engines_stop_early_where_the_reference_does(task, kind):
 def test_the_kernel_takes_the_same_steps(task, kind, recipe):
     wanted, X, structure = asked(task, kind), standardized(task), structure_of("features", Head(70))
     recipe = recipe.model_copy(update={"early_stopping": None})
-    initial = random_start(Head(70).shapes(20, 3), 5)
+    initial = initial_matrices(Head(70).shapes(20, 3), 5)
 
     def train(dtype, master, kernel):
         return train_compact(
@@ -169,7 +168,7 @@ def test_the_kernel_takes_the_same_steps(task, kind, recipe):
     compiled = train(torch.bfloat16, torch.float32, kernel=True)
     layers = [np.flatnonzero(layer) for layer in structure.layers(3)]
     for i, (e, p, c) in enumerate(zip(exact.matrices, plain.matrices, compiled.matrices, strict=True)):
-        start = initial.matrices[i][np.ix_(layers[i], layers[i + 1])]
+        start = initial[i][np.ix_(layers[i], layers[i + 1])]
         # bfloat16 keeps eight bits: the kernel may not be further off than the plain operations, by much.
         assert moved(e, start, c) <= max(1.5 * moved(e, start, p), 0.01)
         assert moved(e, start, c) <= 0.05
@@ -181,7 +180,7 @@ def test_the_kernels_loss_is_the_references(task, kind):
     wanted, X, structure = asked(task, kind), standardized(task), structure_of("features", Head(64))
     once = STOPPING.model_copy(update={"epochs": 3})
     reference = train_reference(X, task.y, structure, Head(64), 3, once, 5, **wanted)
-    initial, goal = random_start(Head(64).shapes(20, 3), 5), goal_of(task, wanted, 0.0, torch.float32)
+    initial, goal = initial_matrices(Head(64).shapes(20, 3), 5), goal_of(task, wanted, 0.0, torch.float32)
     compiled = train_compact(torch.from_numpy(X).bfloat16(), goal, structure, initial, once, 5)
     assert compiled.loss == pytest.approx(reference.loss, rel=0.02)
 

@@ -18,8 +18,8 @@ from evoprune.training._device import exact_products
 from evoprune.training._goal import Goal, smoothed_targets
 from evoprune.training._packed_engine import PackedEngine
 from evoprune.training._packs import Job, bucket_of, pack_bytes
+from evoprune.training._randomness import initial_matrices
 from evoprune.training._reference import train_reference
-from evoprune.training._start import random_start
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
@@ -40,8 +40,7 @@ def work(encoding, head, recipe, dtype=torch.float32, master=torch.float32):
     plan = parse_encoding(encoding, head, width=200, classes=10)
     candidates = [plan.decode(rng.random(plan.length) < share) for share in (0.3, 0.4, 0.45, 0.5, 0.9)]
     jobs = [Job(candidate, fold, seed) for candidate in candidates for fold in (0, 1) for seed in (5, 6)]
-    starts = {s: random_start(head.shapes(200, 10), s) for s in (5, 6)}
-    return engine, jobs, lambda job: starts[job.seed], X, y
+    return engine, jobs, {s: initial_matrices(head.shapes(200, 10), s) for s in (5, 6)}, X, y
 
 
 def difference(a, b):

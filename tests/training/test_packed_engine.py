@@ -19,8 +19,8 @@ from evoprune.training._goal import Goal, smoothed_targets
 from evoprune.training._packed_engine import PackedEngine
 from evoprune.training._packed_network import PackedNetwork
 from evoprune.training._packs import Job, bucket_of
+from evoprune.training._randomness import initial_matrices
 from evoprune.training._reference import train_reference
-from evoprune.training._start import Start, random_start
 
 CPU = torch.device("cpu")
 ADAM = Recipe(
@@ -72,8 +72,7 @@ def jobs_of(candidates, seeds=(5, 6)):
 
 
 def initial(head, seeds=(5, 6), *, width=20, classes=3):
-    starts = {seed: random_start(head.shapes(width, classes), seed) for seed in seeds}
-    return lambda job: starts[job.seed]
+    return {seed: initial_matrices(head.shapes(width, classes), seed) for seed in seeds}
 
 
 def difference(reference, job, got):
@@ -237,7 +236,7 @@ def test_bfloat16_products_are_as_good_as_the_unpacked_engines(task, recipe):
             torch.from_numpy(X[job.fold]).bfloat16(),
             Goal(smoothed_targets(torch.from_numpy(y[job.fold]), 3, recipe.label_smoothing)),
             job.structure,
-            start(job),
+            start[job.seed],
             recipe,
             job.seed,
             kernel=False,
@@ -266,8 +265,7 @@ def test_weights_that_were_handed_over_stay_what_they_were():
     recipe = PAPER.model_copy(update={"early_stopping": None})
     rows = DeviceRows([torch.from_numpy(X)], [Goal(smoothed_targets(torch.from_numpy(y), 3, 0.0))], CPU)
     jobs = [Job(structure, 0, 0) for structure in structures("features", Head(64), (1.0, 1.0), width=64)]
-    ones = tuple(np.ones(shape, np.float32) for shape in Head(64).shapes(64, 3))
-    start = [Start(ones, np.zeros(3, np.float32))] * 2
+    start = {0: tuple(torch.ones(a + 1, b + 1) for a, b in Head(64).shapes(64, 3))}
     network = PackedNetwork(jobs, bucket_of(jobs[0], 96, 3, recipe), 2, rows, start, recipe, torch.float32)
     handed = network.weights(0, kept=False)[0][0]
     before = handed.copy()

@@ -15,7 +15,6 @@ from evoprune.training._device_rows import DeviceRows
 from evoprune.training._goal import Goal
 from evoprune.training._packed_network import PackedNetwork
 from evoprune.training._packs import Bucket, Job, affordable_slots, bucket_of, pack_bytes, plan_packs
-from evoprune.training._start import random_start
 
 F32 = torch.float32
 
@@ -88,7 +87,7 @@ def test_the_estimate_is_no_less_than_what_a_pack_holds(encoding, head, recipe, 
     plan = parse_encoding(encoding, head, width=300, classes=10)
     jobs = [Job(plan.decode(plan.dense_genome()), 0, seed) for seed in range(4)]
     bucket = bucket_of(jobs[0], 1000, 10, recipe)
-    initial = [random_start(head.shapes(300, 10), seed) for seed in range(4)]
+    initial = {s: tuple(torch.zeros(a + 1, b + 1) for a, b in head.shapes(300, 10)) for s in range(4)}
     network = PackedNetwork(jobs, bucket, 4, rows, initial, recipe, F32)
     tensors = {id(t): t for t in every_tensor(vars(network))}
     state = every_tensor([cell.cell_contents for cell in network.optimizer.__closure__])
@@ -119,14 +118,14 @@ def test_a_shortage_of_memory_is_said(monkeypatch, caplog):
     goal = Goal(torch.full((64, 3), 1 / 3))
     engine = packed_engine.PackedEngine([torch.zeros(64, 20)], [goal], recipe, torch.device("cpu"))
     jobs = [Job(structure(20, 8, widths=(20, 8)), 0, 0)]
-    start = random_start([(20, 8), (8, 3)], 0)
+    initial = {0: (np.ones((20, 8), np.float32), np.ones((8, 3), np.float32))}
     with caplog.at_level(logging.INFO, logger="evoprune"):
-        list(engine.train(jobs, lambda job: start))
+        list(engine.train(jobs, initial))
     assert "1 training(s) of 64-64-16 units, 16 in a pack" in caplog.text
     assert "short" not in caplog.text
     monkeypatch.setattr(packed_engine, "free_bytes", lambda device: 0)
     with caplog.at_level(logging.WARNING, logger="evoprune"):
-        list(engine.train(jobs, lambda job: start))
+        list(engine.train(jobs, initial))
     assert "memory of cpu is short: 1 trainings in a pack instead of 16" in caplog.text
 
 

@@ -114,9 +114,9 @@ def test_what_may_change_when_a_run_is_continued(tmp_path):
     assert config.differences(make_config(**SETTINGS, evaluations=7)) == []
     other = make_config(**{**SETTINGS, "seed": 12, "search": SearchOptions(population=13)})
     assert config.identity() != other.identity()
-    heirs = config.model_copy(update={"recipe": config.recipe.model_copy(update={"inherit": True})})
-    assert config.differences(heirs) == ["recipe.inherit: False -> True"]
-    assert config.identity() != heirs.identity()
+    divided = config.model_copy(update={"recipe": config.recipe.model_copy(update={"groups": 2})})
+    assert config.differences(divided) == ["recipe.groups: 1 -> 2"]
+    assert config.identity() != divided.identity()
     assert config.differences(other) == [
         "search.initial_density: [0.25, 0.5] -> [0.0, 1.0]",
         "search.population: 12 -> 13",

@@ -27,7 +27,6 @@ from evoprune.heads import Structure
 from evoprune.training._goal import Goal
 from evoprune.training._kernel_network import KernelNetwork
 from evoprune.training._recipe import Recipe
-from evoprune.training._start import Start
 from evoprune.training._torch_network import TorchNetwork
 
 
@@ -71,7 +70,7 @@ def train_compact(
     features: Tensor,
     goal: Goal,
     structure: Structure,
-    begin: Start,
+    initial: tuple[Float32Array, ...],
     recipe: Recipe,
     seed: int,
     *,
@@ -87,7 +86,7 @@ def train_compact(
             precision of the products: float32, bfloat16 (or float64, to test).
         goal: what these rows are trained towards.
         structure: what is on.
-        begin: weights to begin with.
+        initial: full-size initial weights, one matrix a layer.
         recipe: how to train.
         seed: of batches and dropout.
         max_steps: end after so many steps, for tests.
@@ -100,9 +99,9 @@ def train_compact(
     """
     network: Network
     if kernel and KernelNetwork.serves(features, structure, recipe, master):
-        network = KernelNetwork(features, goal, structure, begin, recipe, seed)
+        network = KernelNetwork(features, goal, structure, initial, recipe, seed)
     else:
-        network = TorchNetwork(features, goal, structure, begin, recipe, seed, master)
+        network = TorchNetwork(features, goal, structure, initial, recipe, seed, master)
     each = -(-len(features) // recipe.batch_size)
     steps = each * recipe.epochs
     stopping, best, best_epoch, kept = recipe.early_stopping, float("inf"), 0, None

@@ -17,7 +17,6 @@ from evoprune.training._kernel import Epoch, load_kernel
 from evoprune.training._optimizers import BETA1, BETA2, EPSILON
 from evoprune.training._randomness import batch_order, chunk_rows, dropout_bytes, dropout_threshold
 from evoprune.training._recipe import Recipe
-from evoprune.training._start import Start
 
 _INPUTS, _UNITS = 4, 64
 """The kernel takes multiples of these; what is added has weights 0 and stays 0."""
@@ -50,7 +49,7 @@ class KernelNetwork:
         features: Tensor,
         goal: Goal,
         structure: Structure,
-        begin: Start,
+        initial: tuple[Float32Array, ...],
         recipe: Recipe,
         seed: int,
     ) -> None:
@@ -70,13 +69,13 @@ class KernelNetwork:
             self.features.mul_(1 / (1 - threshold / 256))
         self.goal = Goal(goal.targets.contiguous(), goal.weights, goal.loss)
         self.first = torch.zeros(width, height)
-        self.first[: len(inputs), : len(units)] = torch.from_numpy(begin.matrices[0][np.ix_(inputs, units)])
+        self.first[: len(inputs), : len(units)] = torch.from_numpy(initial[0][np.ix_(inputs, units)])
         self.mask = None
         if structure.connections is not None:
             self.mask = self._set_mask(structure.connections[np.ix_(inputs, units)])
         self.output = torch.zeros(classes, height)
-        self.output[:, : len(units)] = torch.from_numpy(begin.matrices[1][units]).t()
-        self.bias = torch.from_numpy(begin.bias).clone()
+        self.output[:, : len(units)] = torch.from_numpy(initial[1][units]).t()
+        self.bias = torch.zeros(classes)
         self.state = [torch.zeros_like(w) for w in (self.first, self.output, self.bias) for _ in range(2)]
         self.panels = torch.zeros(height // 32, width // 2, 32, dtype=torch.int32)
         self.keep = self._draw_dropout(threshold, len(inputs), width)

@@ -15,13 +15,14 @@ the same up to rounding. `tests/training/test_packed_cuda.py` asks for the bits.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from copy import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from evoprune._types import Float32Array
 from evoprune.errors import is_shortage
 from evoprune.training._device import exact_products, free_bytes, named_shortage
 from evoprune.training._device_rows import DeviceRows
@@ -30,7 +31,6 @@ from evoprune.training._goal import Goal
 from evoprune.training._packed_network import PackedNetwork
 from evoprune.training._packs import Bucket, Job, affordable_slots, plan_packs
 from evoprune.training._recipe import Recipe
-from evoprune.training._start import Start
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class PackedEngine:
     def train(
         self,
         jobs: Sequence[Job],
-        begin: Callable[[Job], Start],
+        initial: Mapping[int, tuple[Float32Array, ...]],
         cancelled: Callable[[], bool] = lambda: False,
         *,
         max_steps: int | None = None,
@@ -74,7 +74,7 @@ class PackedEngine:
 
         Args:
             jobs: the trainings.
-            begin: the weights that a training begins with.
+            initial: full-size initial weights by seed, one matrix a layer.
             cancelled: asked once a step; if it says so, all trainings are given up.
             max_steps: end each training after so many steps, for tests.
 
@@ -84,13 +84,14 @@ class PackedEngine:
         """
         plan = plan_packs(jobs, self.rows.counts, self.rows.classes, self.recipe)
         with exact_products(), named_shortage(self.device):
+            starts = {seed: tuple(map(self._bordered, initial[seed])) for seed in {job.seed for job in jobs}}
             for bucket, numbers in plan.items():
                 slots, waiting = self._slots(bucket, [jobs[n] for n in numbers]), numbers
                 while waiting:
                     pack, done = waiting[:slots], set()
                     try:
                         for slot, weights in self._train_pack(
-                            [jobs[n] for n in pack], bucket, slots, begin, cancelled, max_steps
+                            [jobs[n] for n in pack], bucket, slots, starts, cancelled, max_steps
                         ):
                             done.add(pack[slot])
                             yield pack[slot], weights
@@ -100,11 +101,9 @@ class PackedEngine:
                         slots = self._halved(bucket, slots)
                     waiting = [number for number in waiting if number not in done]
 
-    def with_recipe(self, recipe: Recipe) -> PackedEngine:
-        """An engine that trains otherwise on the same rows, which stay on the device."""
-        other = copy(self)
-        other.recipe = recipe
-        return other
+    def _bordered(self, matrix: Float32Array) -> Tensor:
+        """Initial weights on the device, with a row and a column of zeros at the end for what pads a slot."""
+        return functional.pad(torch.from_numpy(matrix).to(self.device, self.master), (0, 1, 0, 1))
 
     def _slots(self, bucket: Bucket, jobs: Sequence[Job]) -> int:
         groups, free = len({(job.fold, job.seed) for job in jobs}), free_bytes(self.device)
@@ -140,7 +139,7 @@ class PackedEngine:
         jobs: Sequence[Job],
         bucket: Bucket,
         slots: int,
-        begin: Callable[[Job], Start],
+        starts: Mapping[int, tuple[Tensor, ...]],
         cancelled: Callable[[], bool],
         max_steps: int | None,
     ) -> Iterator[tuple[int, CompactWeights]]:
@@ -149,7 +148,7 @@ class PackedEngine:
         A training that stops early is handed over at once; its slot is idle until the
         last one of the pack is done, since others cannot join in the middle of a schedule.
         """
-        network = PackedNetwork(jobs, bucket, slots, self.rows, list(map(begin, jobs)), self.recipe, self.master)
+        network = PackedNetwork(jobs, bucket, slots, self.rows, starts, self.recipe, self.master)
         recipe, each, count = self.recipe, bucket.steps, len(jobs)
         steps = each * recipe.epochs
         best, best_epoch = np.full(count, np.inf), np.zeros(count, dtype=np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ from evoprune.training._packed_dropout import Dropout, draw_dropout
 from evoprune.training._packs import Bucket, Job
 from evoprune.training._randomness import batch_order, chunk_rows
 from evoprune.training._recipe import Recipe
-from evoprune.training._start import Start
 
 
 class PackedNetwork:
@@ -35,7 +34,7 @@ class PackedNetwork:
         bucket: what they have in common.
         slots: S.
         rows: features and targets.
-        begin: the weights that each training begins with.
+        initial: full-size initial weights by seed, with a row and a column of zeros at the end, on the device.
         recipe: how to train.
         master: precision of weights, optimizer and output layer.
     """
@@ -46,7 +45,7 @@ class PackedNetwork:
         bucket: Bucket,
         slots: int,
         rows: DeviceRows,
-        begin: Sequence[Start],
+        initial: Mapping[int, tuple[Tensor, ...]],
         recipe: Recipe,
         master: torch.dtype,
     ) -> None:
@@ -55,7 +54,7 @@ class PackedNetwork:
         self.active = [tuple(map(np.flatnonzero, job.structure.layers(rows.classes))) for job in jobs]
         self.places = bucket.steps * recipe.batch_size
         self._group_rows()
-        self._make_weights(begin)
+        self._make_weights(initial)
         self.dropout = draw_dropout(jobs, bucket, slots, rows.counts, recipe, rows.device, master)
         self._make_buffers()
 
@@ -79,31 +78,25 @@ class PackedNetwork:
             weights[slot, self.places - size : count] = 1 / (count - (self.places - size))
         self.group, self.row_weights = self._to(group), self._to(weights, self.master)
 
-    def _make_weights(self, begin: Sequence[Start]) -> None:
-        sizes, starts = self.bucket.sizes, {id(start): start for start in begin}
+    def _make_weights(self, initial: Mapping[int, tuple[Tensor, ...]]) -> None:
+        sizes, seeds = self.bucket.sizes, list(dict.fromkeys(self.seeds))
         numbers = np.zeros(self.slots, dtype=np.int64)
-        numbers[: len(self.jobs)] = [list(starts).index(id(start)) for start in begin]
+        numbers[: len(self.jobs)] = [seeds.index(job.seed) for job in self.jobs]
         chosen = self._to(numbers)[:, None, None]
         self.index = [self._indices(layer) for layer in range(len(sizes))]
         stacks = []
         for layer in range(len(sizes) - 1):
-            full = torch.stack([self._bordered(start.matrices[layer]) for start in starts.values()])
+            full = torch.stack([initial[seed][layer] for seed in seeds])
             below, above = self.index[layer], self.index[layer + 1]
             stacks.append(full[chosen, below[:, :, None], above[:, None, :]].contiguous())
         *self.hidden, self.output = stacks
-        biases = torch.stack([self._to(start.bias, self.master) for start in starts.values()])
-        self.bias = functional.pad(biases, (0, sizes[-1] - self.rows.classes))[chosen[:, :, 0]].contiguous()
-        self.bias[len(begin) :] = 0
+        self.bias = torch.zeros(self.slots, 1, sizes[-1], dtype=self.master, device=self.rows.device)
         if self.rows.loss == "cross_entropy":
             # Classes that are padding have no probability; values that are padding are 0 and should be.
             self.bias[:, :, self.rows.classes :] = -torch.inf
         self.mask = self._mask()
         if self.mask is not None:
             self.hidden[self.bucket.matrix or 0].mul_(self.mask)
-
-    def _bordered(self, matrix: Float32Array) -> Tensor:
-        """Weights to begin with on the device, with a row and a column of zeros at the end for what pads a slot."""
-        return functional.pad(self._to(matrix, self.master), (0, 1, 0, 1))
 
     def _indices(self, layer: int) -> Tensor:
         """Numbers of a layer's active units `[S, size]`; padding has the number of the row or column of zeros."""

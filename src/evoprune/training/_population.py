@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 import psutil
@@ -17,18 +17,17 @@ from numpy.typing import NDArray
 
 from evoprune._types import Float32Array
 from evoprune.errors import is_shortage
-from evoprune.heads import CompactHead, Head, Structure, compact_head, dense_structure
+from evoprune.heads import CompactHead, Head, Structure, compact_head
 from evoprune.training._apply import CHUNK_ROWS, head_logits
 from evoprune.training._cancelled import TrainingCancelled
+from evoprune.training._committee import groups_of, joined
 from evoprune.training._device import named_shortage, resolve_device, trains_in_packs
 from evoprune.training._engine import CompactWeights, train_compact
-from evoprune.training._inheritance import heir_recipe, inherited_start, inherits
 from evoprune.training._packed_engine import PackedEngine
 from evoprune.training._packs import Job
 from evoprune.training._prepare import PreparedFold, prepare_fold
-from evoprune.training._progress import shifted
+from evoprune.training._randomness import initial_matrices
 from evoprune.training._recipe import Recipe
-from evoprune.training._start import Start, random_start
 from evoprune.training._training_set import TrainingSet, check_training_set
 
 logger = logging.getLogger(__name__)
@@ -63,27 +62,6 @@ class TrainedCandidate:
 
 _Key: TypeAlias = tuple[int, int, int]
 """Number of a candidate, number of a fold, and seed."""
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _Stage(Generic[T]):
-    """A way to train candidates.
-
-    Attributes:
-        recipe: how.
-        begin: the weights that a training begins with, from structure, number of the fold and seed.
-        finish: what a training comes to, from weights, structure and number of the fold; may be cancelled.
-    """
-
-    recipe: Recipe
-    begin: Callable[[Structure, int, int], Start]
-    finish: Callable[[CompactWeights, Structure, int, Callable[[], bool]], T]
-
-    def begin_job(self, job: Job) -> Start:
-        """The weights that a job begins with."""
-        return self.begin(job.structure, job.fold, job.seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +104,7 @@ class Trainer:
         self.head = head
         self.recipe = recipe
         self._folds: list[PreparedFold] | None = None
-        self._random: dict[int, Start] = {}
-        self._parents: dict[tuple[int, int], Start] = {}
+        self._initial: dict[int, tuple[Float32Array, ...]] = {}
         self._packed: PackedEngine | None = None
         self._most_workers: int | None = None
 
@@ -150,66 +127,38 @@ class Trainer:
         with named_shortage(self.device):
             folds = self._prepared(seeds)
             keys = [(p, f, s) for p in range(len(structures)) for f in range(len(folds)) for s in seeds]
-            heirs = {p for p, structure in enumerate(structures) if self.recipe.inherit and inherits(structure)}
-            others = [key for key in keys if key[0] not in heirs]
-            stage = _Stage(self.recipe, self._random_start, self._finish)
-            results = self._train_all(stage, structures, others, shifted(on_progress, 0, len(keys)))
-            if heirs:
-                self._raise_parents([(f, s) for f in range(len(folds)) for s in seeds])
-                stage = _Stage(heir_recipe(self.recipe), self._inherited_start, self._finish)
-                heard = shifted(on_progress, len(others), len(keys))
-                results |= self._train_all(stage, structures, [key for key in keys if key[0] in heirs], heard)
+            results: dict[_Key, _Trained] = {}
+            while len(results) < len(keys):
+                workers = self._workers()
+                try:
+                    self._train_missing(structures, keys, results, workers, on_progress)
+                except (MemoryError, RuntimeError) as error:
+                    if workers == 1 or not is_shortage(error):
+                        raise
+                    self._most_workers = workers // 2
+                    logger.warning(
+                        "memory ran out with %d trainings at a time; the %d not done are trained again, %d at a time",
+                        workers,
+                        len(keys) - len(results),
+                        self._most_workers,
+                    )
         return [
             self._candidate([[results[p, f, s] for s in seeds] for f in range(len(folds))])
             for p in range(len(structures))
         ]
 
-    def _raise_parents(self, pairs: Sequence[tuple[int, int]]) -> None:
-        """Train the full head of each pair of fold and seed that has none yet."""
-        full = dense_structure(self.head, self.data.X.shape[1])
-        stage = _Stage(self.recipe, self._random_start, lambda weights, *_: Start(weights.matrices, weights.bias))
-        keys = [(0, f, s) for f, s in pairs if (f, s) not in self._parents]
-        for (_, f, s), parent in self._train_all(stage, [full], keys).items():
-            self._parents[f, s] = parent
-
-    def _train_all(
-        self,
-        stage: _Stage[T],
-        structures: Sequence[Structure],
-        keys: Sequence[_Key],
-        on_progress: Callable[[int, int], None] | None = None,
-    ) -> dict[_Key, T]:
-        """What all trainings come to; where memory runs out, fewer at a time."""
-        results: dict[_Key, T] = {}
-        while len(results) < len(keys):
-            workers = self._workers()
-            try:
-                self._train_missing(stage, structures, keys, results, workers, on_progress)
-            except (MemoryError, RuntimeError) as error:
-                if workers == 1 or not is_shortage(error):
-                    raise
-                self._most_workers = workers // 2
-                logger.warning(
-                    "memory ran out with %d trainings at a time; the %d not done are trained again, %d at a time",
-                    workers,
-                    len(keys) - len(results),
-                    self._most_workers,
-                )
-        return results
-
     def _train_missing(
         self,
-        stage: _Stage[T],
         structures: Sequence[Structure],
         keys: Sequence[_Key],
-        results: dict[_Key, T],
+        results: dict[_Key, _Trained],
         workers: int,
         on_progress: Callable[[int, int], None] | None,
     ) -> None:
         """Make the trainings that have no result yet, so many at a time; those done are kept where one fails."""
         missing = [key for key in keys if key not in results]
         cancelled = threading.Event()
-        waiting: dict[Future[T], _Key] = {}
+        waiting: dict[Future[_Trained], _Key] = {}
 
         def collect(seconds: float) -> None:
             done, _ = wait(waiting, timeout=seconds, return_when=FIRST_COMPLETED)
@@ -222,16 +171,12 @@ class Trainer:
             try:
                 if trains_in_packs(self.device):
                     # The GPU is driven from here; meanwhile the pool applies the heads that are done.
-                    jobs = [Job(structures[p], f, s) for p, f, s in missing]
-                    engine = self._engine().with_recipe(stage.recipe)
-                    for number, weights in engine.train(jobs, stage.begin_job, cancelled.is_set):
-                        job = jobs[number]
-                        future = pool.submit(stage.finish, weights, job.structure, job.fold, cancelled.is_set)
-                        waiting[future] = missing[number]
+                    for (p, f, s), weights in self._in_packs(structures, missing, cancelled.is_set):
+                        waiting[pool.submit(self._finish, weights, structures[p], f, cancelled.is_set)] = p, f, s
                         collect(0)
                 else:
                     for p, f, s in missing:
-                        waiting[pool.submit(self._train_one, stage, structures[p], f, s, cancelled.is_set)] = p, f, s
+                        waiting[pool.submit(self._train_one, structures[p], f, s, cancelled.is_set)] = p, f, s
                 while waiting:
                     collect(0.2)  # with a time limit, so that an interrupt is heard on every system
             except BaseException:
@@ -239,6 +184,21 @@ class Trainer:
                 cancelled.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+    def _in_packs(
+        self, structures: Sequence[Structure], keys: Sequence[_Key], cancelled: Callable[[], bool]
+    ) -> Iterator[tuple[_Key, list[CompactWeights]]]:
+        """Trainings on the GPU, as they are done: the weights of all groups of each."""
+        places = [(key, group) for key in keys for group in groups_of(structures[key[0]], self.recipe.groups)]
+        jobs = [Job(group.structure, f, group.seed(s)) for (_, f, s), group in places]
+        begin = {group.seed(s): group.begin(self._initial[s]) for (_, _, s), group in places}
+        found: dict[_Key, dict[int, CompactWeights]] = {}
+        for at, weights in self._engine().train(jobs, begin, cancelled):
+            key, group = places[at]
+            own = found.setdefault(key, {})
+            own[group.number] = weights
+            if len(own) == group.of:
+                yield key, [own[number] for number in range(group.of)]
 
     def _candidate(self, trained: Sequence[Sequence[_Trained]]) -> TrainedCandidate:
         """One candidate from its trainings `[folds][seeds]`."""
@@ -253,17 +213,8 @@ class Trainer:
         if self._folds is None:
             self._folds = [prepare_fold(self.data, number, self.recipe) for number in range(len(self.data.folds))]
         shapes = self.head.shapes(self.data.X.shape[1], self.data.classes)
-        self._random = {s: self._random.get(s) or random_start(shapes, s) for s in seeds}
+        self._initial = {s: self._initial.get(s) or initial_matrices(shapes, s) for s in seeds}
         return self._folds
-
-    def _random_start(self, structure: Structure, number: int, seed: int) -> Start:
-        return self._random[seed]
-
-    def _inherited_start(self, structure: Structure, number: int, seed: int) -> Start:
-        fold = (self._folds or [])[number]
-        trained = len(self.data.folds[number].train)  # behind them are outliers
-        weights = None if fold.goal.weights is None else fold.goal.weights[:trained]
-        return inherited_start(self._parents[number, seed], fold.features[:trained], weights, structure.inputs)
 
     def _engine(self) -> PackedEngine:
         """The GPU's engine, which has the features of all folds there, or at hand."""
@@ -288,19 +239,27 @@ class Trainer:
             logger.warning("memory is short: %d trainings at a time instead of %d", workers, threads)
         return workers
 
-    def _train_one(
-        self, stage: _Stage[T], structure: Structure, number: int, seed: int, cancelled: Callable[[], bool]
-    ) -> T:
+    def _train_one(self, structure: Structure, number: int, seed: int, cancelled: Callable[[], bool]) -> _Trained:
         fold = (self._folds or [])[number]
-        begin = stage.begin(structure, number, seed)
-        weights = train_compact(fold.features, fold.goal, structure, begin, stage.recipe, seed, cancelled=cancelled)
-        return stage.finish(weights, structure, number, cancelled)
+        weights = [
+            train_compact(
+                fold.features,
+                fold.goal,
+                group.structure,
+                group.begin(self._initial[seed]),
+                self.recipe,
+                group.seed(seed),
+                cancelled=cancelled,
+            )
+            for group in groups_of(structure, self.recipe.groups)
+        ]
+        return self._finish(weights, structure, number, cancelled)
 
     def _finish(
-        self, weights: CompactWeights, structure: Structure, number: int, cancelled: Callable[[], bool]
+        self, groups: Sequence[CompactWeights], structure: Structure, number: int, cancelled: Callable[[], bool]
     ) -> _Trained:
         """The head that a training on fold `number` came to, and its logits."""
-        fold = (self._folds or [])[number]
+        fold, weights = (self._folds or [])[number], joined(groups)
         head = compact_head(*fold.in_units(weights.matrices, weights.bias), structure, fold.mean, fold.scale)
         X, rows = self.data.X, self.data.folds[number].evaluate
         return _Trained(

@@ -44,8 +44,8 @@ class Recipe(BaseModel):
         input_dropout: share of active inputs zeroed while training, at full width.
         hidden_dropout: share of active hidden units zeroed while training, at full width.
         label_smoothing: share of the target spread evenly over the classes.
-        inherit: candidates that read few features begin with the weights of the full head of their fold and seed,
-            which is trained first, and are trained half as long; see `evoprune.training._inheritance`.
+        groups: the active units of a single hidden layer are divided into so many groups, of at least 64 units each,
+            that are trained apart and decide by their mean; 1 for one network.
         precision: of the products of hidden layers, forward and backward; weights, optimizer
             and output layer are always float32.
         seeds: k; fitness is the mean over k fixed seeds of initial weights and batches.
@@ -67,7 +67,7 @@ class Recipe(BaseModel):
     input_dropout: float = Field(default=0.0, ge=0, lt=1)
     hidden_dropout: float = Field(default=0.0, ge=0, lt=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    inherit: bool = False
+    groups: int = Field(default=1, ge=1)
     precision: Literal["float32", "bfloat16"] = "float32"
     seeds: int = Field(default=1, ge=1)
 

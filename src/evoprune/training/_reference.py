@@ -15,9 +15,8 @@ from torch.nn import functional
 from evoprune._types import BoolArray, Float32Array, FloatArray, IntArray
 from evoprune.heads import Head, Structure
 from evoprune.training._goal import Loss
-from evoprune.training._randomness import batch_order, chunk_rows, dropout_bytes, dropout_threshold
+from evoprune.training._randomness import batch_order, chunk_rows, dropout_bytes, dropout_threshold, initial_matrices
 from evoprune.training._recipe import Recipe
-from evoprune.training._start import Start, random_start
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,6 @@ def train_reference(
     weights: FloatArray | None = None,
     targets: Float32Array | FloatArray | None = None,
     loss: Loss = "cross_entropy",
-    begin: Start | None = None,
 ) -> TrainedWeights:
     """Train one candidate on rows `X` `[N, D]` (standardised already, if the recipe says so).
 
@@ -68,18 +66,17 @@ def train_reference(
         weights: what each row counts `[N]`, of mean 1; None for all alike.
         targets: distributions or (standardised) values `[N, C]` in place of the class numbers, or None.
         loss: of a row.
-        begin: weights to begin with; None for random ones.
     """
     features, labels = torch.from_numpy(X).to(dtype), torch.from_numpy(y)
     aims = None if targets is None else torch.from_numpy(targets).to(dtype)
     counts = torch.ones(len(X), dtype=dtype) if weights is None else torch.from_numpy(weights).to(dtype)
     shapes = head.shapes(X.shape[1], classes)
     masks = [torch.from_numpy(structure.mask(i, classes)) for i in range(len(shapes))]
-    begin = begin or random_start(shapes, seed)
     matrices = [
-        (torch.from_numpy(w).to(dtype) * m).requires_grad_() for w, m in zip(begin.matrices, masks, strict=True)
+        (torch.from_numpy(w).to(dtype) * m).requires_grad_()
+        for w, m in zip(initial_matrices(shapes, seed), masks, strict=True)
     ]
-    bias = torch.from_numpy(begin.bias).to(dtype, copy=True).requires_grad_()
+    bias = torch.zeros(classes, dtype=dtype, requires_grad=True)
     parameters = [*matrices, bias]
     optimizer = _optimizer(parameters, recipe)
     thresholds = _dropout_thresholds(structure, recipe)

@@ -12,8 +12,8 @@ and so how far another opinion is worth as much as they are. Where the teachers 
 labels and nothing changes; labels are smoothed as the recipe says.
 
 What is trained by them is trained for longer (Beyer, Zhai, Royer, Markeeva, Anil, Kolesnikov, CVPR 2022, arXiv
-2106.05237): a distribution is harder to learn by heart than a label, so that more epochs still teach. Small heads
-begin with the weights of a full one (`Recipe.inherit`).
+2106.05237): a distribution is harder to learn by heart than a label, so that more epochs still teach. And its
+hidden units are trained in groups that err apart (`Recipe.groups`).
 """
 
 from __future__ import annotations
@@ -53,6 +53,9 @@ MOST_ROWS = 20_000
 PATIENCE = 2
 """What is trained by soft targets has this many times the epochs."""
 
+GROUPS = 4
+"""And is trained in so many groups."""
+
 
 def can_soften(data: TrainingSet) -> bool:
     """Whether a training set is one that `soften` takes."""
@@ -60,13 +63,12 @@ def can_soften(data: TrainingSet) -> bool:
 
 
 def patient_recipe(recipe: Recipe) -> Recipe:
-    """The recipe for what is trained by soft targets: `PATIENCE` times the epochs, and small heads inherit.
+    """The recipe for what is trained by soft targets: `PATIENCE` times the epochs, in `GROUPS` groups.
 
-    One with early stopping ends by itself, and is left as it is.
+    One with early stopping ends by itself, and keeps its epochs.
     """
-    if recipe.early_stopping is not None:
-        return recipe
-    return recipe.model_copy(update={"epochs": PATIENCE * recipe.epochs, "inherit": True})
+    epochs = recipe.epochs if recipe.early_stopping is not None else PATIENCE * recipe.epochs
+    return recipe.model_copy(update={"epochs": epochs, "groups": max(recipe.groups, GROUPS)})
 
 
 def soften(

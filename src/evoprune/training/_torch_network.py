@@ -16,7 +16,6 @@ from evoprune.training._goal import Goal, mean_loss, output_gradient, row_losses
 from evoprune.training._optimizers import make_optimizer
 from evoprune.training._randomness import batch_order, chunk_rows, dropout_bytes, dropout_threshold
 from evoprune.training._recipe import Recipe
-from evoprune.training._start import Start
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class TorchNetwork:
         features: Tensor,
         goal: Goal,
         structure: Structure,
-        begin: Start,
+        initial: tuple[Float32Array, ...],
         recipe: Recipe,
         seed: int,
         master: torch.dtype,
@@ -57,10 +56,10 @@ class TorchNetwork:
         inputs = features if len(indices[0]) == len(layers[0]) else features[:, torch.from_numpy(indices[0])]
         self.inputs = inputs * self.scales[0] if self.scales[0] != 1 else inputs
 
-        blocks = [np.ascontiguousarray(w[np.ix_(indices[i], indices[i + 1])]) for i, w in enumerate(begin.matrices)]
+        blocks = [np.ascontiguousarray(w[np.ix_(indices[i], indices[i + 1])]) for i, w in enumerate(initial)]
         self.hidden = [torch.from_numpy(block).to(master, copy=True) for block in blocks[:-1]]
         self.output = torch.from_numpy(blocks[-1]).to(master).t().contiguous()
-        self.bias = torch.from_numpy(begin.bias).to(master, copy=True)[:, None]
+        self.bias = torch.zeros(len(self.output), 1, dtype=master)
         self.mask = None
         if structure.matrix is not None and structure.connections is not None:
             block = structure.connections[np.ix_(indices[structure.matrix], indices[structure.matrix + 1])]

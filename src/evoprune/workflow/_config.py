@@ -47,7 +47,7 @@ class RunConfig(BaseModel):
         split_seed: of splits, where it is not `seed`: several runs then share their splits.
         report_seeds: number of trainings behind each figure of the result table.
         soft_targets: train the heads of the front, once they are found, by soft targets instead of labels, and for
-            longer, small ones from a full head's weights (see `evoprune.training.soften`, `patient_recipe`), and with
+            longer and in groups (see `evoprune.training.soften`, `patient_recipe`), and with
             out-of-distribution images, if there are any, to be unsure of; fitness is measured with labels in any case.
         evaluations: total number of evaluations.
         seconds: of searching, after which it ends with what it has; None for no limit. A search that ended so
@@ -110,8 +110,8 @@ class RunConfig(BaseModel):
         # Runs that were made before there were these settings keep their identity.
         if not self.asynchronous:
             del relevant["asynchronous"]
-        if not self.recipe.inherit:
-            del relevant["recipe"]["inherit"]
+        if self.recipe.groups == 1:
+            del relevant["recipe"]["groups"]
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
     def differences(self, other: RunConfig) -> list[str]:
