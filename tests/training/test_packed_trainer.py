@@ -17,6 +17,7 @@ from evoprune.training import FAST, PAPER, Recipe, Trainer, _population, train_p
 from evoprune.training._packed_engine import PackedEngine
 
 QUICK = FAST.model_copy(update={"epochs": 4, "batch_size": 32})
+GROUPS = QUICK.model_copy(update={"groups": 2, "name": "groups"})
 STOPPING = Recipe(optimizer="sgd", learning_rate=1e-2, batch_size=32, epochs=8, early_stopping={"patience": 2})
 
 
@@ -44,9 +45,12 @@ def candidates(encoding, head, count=5):
     return [plan.decode(rng.random(plan.length) < share) for share in np.linspace(0, 1, count)]
 
 
-@pytest.mark.parametrize("recipe", [QUICK, STOPPING, PAPER.model_copy(update={"epochs": 6})], ids=lambda r: r.name)
 @pytest.mark.parametrize(
-    ("encoding", "head"), [("features", Head(16)), ("both", Head(16, 8)), ("connections", Head(16))]
+    "recipe", [QUICK, STOPPING, PAPER.model_copy(update={"epochs": 6}), GROUPS], ids=lambda r: r.name
+)
+@pytest.mark.parametrize(
+    ("encoding", "head"),
+    [("features", Head(16)), ("both", Head(16, 8)), ("connections", Head(16)), ("features", Head(130))],
 )
 def test_both_engines_give_the_same_logits(task, packs, encoding, head, recipe):
     structures = candidates(encoding, head)

@@ -110,9 +110,11 @@ def test_a_class_with_fewer_rows_than_parts_is_no_fault(data):
     assert np.allclose(soft.targets.sum(axis=1), 1)
 
 
-def test_what_is_trained_by_them_has_more_epochs_and_heirs_unless_it_ends_by_itself():
+def test_what_is_trained_by_them_has_more_epochs_and_is_trained_in_groups():
     assert patient_recipe(RECIPE) == RECIPE.model_copy(
-        update={"epochs": module.PATIENCE * RECIPE.epochs, "inherit": True}
+        update={"epochs": module.PATIENCE * RECIPE.epochs, "groups": module.GROUPS}
     )
     assert module.PATIENCE > 1
-    assert patient_recipe(PAPER) == PAPER
+    # One that ends by itself has the epochs that it needs.
+    assert patient_recipe(PAPER) == PAPER.model_copy(update={"groups": module.GROUPS})
+    assert patient_recipe(RECIPE.model_copy(update={"groups": 9})).groups == 9

@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 import evoprune as ep
-from evoprune.model import stored_model
+from evoprune.model import Model, stored_model
 from evoprune.objectives import accuracy_score
-from evoprune.report import result_table
+from evoprune.report import result_table, soft_remark
 from evoprune.search import SearchOptions
-from evoprune.training import Trainer, TrainingSet, head_logits, patient_recipe, soften
+from evoprune.training import Trainer, TrainingSet, _soft_targets, head_logits, patient_recipe, soften
 from evoprune.workflow._scorer import SEEDS_A_RUN
 
 SMALL = SearchOptions(population=8)
@@ -87,3 +87,25 @@ def test_a_finished_run_measured_the_other_way_is_measured_anew(features, quick,
     assert again.best.scores == fresh.best.scores
     assert again.dense_soft.scores == fresh.dense_soft.scores
     assert stored_model(tmp_path / "run" / "model").about["targets"] == "soft"
+
+
+def test_a_run_whose_heads_an_earlier_version_trained_is_measured_anew(features, quick, tmp_path, monkeypatch):
+    """Longer, in groups, with outliers: what was measured otherwise is not put beside what is measured now."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr(_soft_targets, "PATIENCE", 1)
+        first = study(features, quick, output=tmp_path / "run").run(16)
+    again = study(features, quick, output=tmp_path / "run").run(20)
+    fresh = study(features, quick, output=tmp_path / "other").run(20)
+    assert first.dense_soft.scores != fresh.dense_soft.scores
+    assert [member.scores for member in again.front] == [member.scores for member in fresh.front]
+    assert again.dense_soft.scores == fresh.dense_soft.scores
+    kept = [Model.load(tmp_path / name / "model").head.logits(features.X) for name in ("run", "other")]
+    assert np.array_equal(*kept)
+
+
+def test_groups_are_said(features, quick):
+    wide = study(features, quick, head=ep.Head(140)).run(8)
+    narrow = study(features, quick).run(8)
+    assert (wide.groups, narrow.groups) == (2, 1)
+    assert "for longer and in 2 groups of units; the dense one" in soft_remark(wide.summary())[0]
+    assert "for longer; the dense one" in soft_remark(narrow.summary())[0]

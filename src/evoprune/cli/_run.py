@@ -178,7 +178,7 @@ def run(
         typer.Option(
             "--soft-targets/--no-soft-targets",
             help="Train what was found by what full heads make of the training images, in place of labels, for "
-            "longer, and with --ood to be unsure of such images [default: with the guided search].",
+            "longer and in groups, and with --ood to be unsure of such images [default: with the guided search].",
         ),
     ] = None,
     asynchronous: Annotated[

@@ -1,6 +1,7 @@
 """Training: recipes, and the engine that trains a batch of candidates."""
 
 from evoprune.training._apply import head_logits, penultimate
+from evoprune.training._committee import groups_of
 from evoprune.training._device import resolve_device
 from evoprune.training._gated_network import GatedNetwork
 from evoprune.training._population import TrainedCandidate, Trainer, train_population
@@ -23,6 +24,7 @@ __all__ = [
     "can_soften",
     "fastest_precision",
     "get_recipe",
+    "groups_of",
     "head_logits",
     "patient_recipe",
     "penultimate",

@@ -50,6 +50,7 @@ def train_reference(
     weights: FloatArray | None = None,
     targets: Float32Array | FloatArray | None = None,
     loss: Loss = "cross_entropy",
+    initial: tuple[Float32Array, ...] | None = None,
 ) -> TrainedWeights:
     """Train one candidate on rows `X` `[N, D]` (standardised already, if the recipe says so).
 
@@ -66,16 +67,15 @@ def train_reference(
         weights: what each row counts `[N]`, of mean 1; None for all alike.
         targets: distributions or (standardised) values `[N, C]` in place of the class numbers, or None.
         loss: of a row.
+        initial: full-size initial weights, one matrix a layer; None to draw them.
     """
     features, labels = torch.from_numpy(X).to(dtype), torch.from_numpy(y)
     aims = None if targets is None else torch.from_numpy(targets).to(dtype)
     counts = torch.ones(len(X), dtype=dtype) if weights is None else torch.from_numpy(weights).to(dtype)
     shapes = head.shapes(X.shape[1], classes)
     masks = [torch.from_numpy(structure.mask(i, classes)) for i in range(len(shapes))]
-    matrices = [
-        (torch.from_numpy(w).to(dtype) * m).requires_grad_()
-        for w, m in zip(initial_matrices(shapes, seed), masks, strict=True)
-    ]
+    initial = initial or initial_matrices(shapes, seed)
+    matrices = [(torch.from_numpy(w).to(dtype) * m).requires_grad_() for w, m in zip(initial, masks, strict=True)]
     bias = torch.zeros(classes, dtype=dtype, requires_grad=True)
     parameters = [*matrices, bias]
     optimizer = _optimizer(parameters, recipe)

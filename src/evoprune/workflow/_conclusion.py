@@ -77,6 +77,7 @@ class Conclusion:
             dense=dense,
             dense_soft=soft[0] if soft else None,
             exposed=self.scorer.exposed,
+            groups=self.scorer.groups(best.genome),
             front=tuple(front),
             evaluations=len(evaluations),
             failed=failed,
@@ -156,7 +157,7 @@ class Conclusion:
                 "scores",
                 {
                     "seeds": self.config.report_seeds,
-                    "targets": self.scorer.targets,
+                    **self.scorer.training,
                     "of": {str(i): asdict(s) for i, s in known.items()},
                 },
             )
@@ -166,8 +167,9 @@ class Conclusion:
         """Scores that an earlier session measured, by the number of the evaluation."""
         stored = store.result("scores")
         try:
-            asked = (self.config.report_seeds, self.scorer.targets)
-            if stored is None or (stored["seeds"], stored.get("targets", "labels")) != asked:
+            # What was measured before there were soft targets was trained by labels.
+            asked = {"seeds": self.config.report_seeds, **self.scorer.training}
+            if stored is None or not asked.items() <= {"targets": "labels", **stored}.items():
                 return {}
             return {int(number): Scores(**scores) for number, scores in stored["of"].items()}
         except (AttributeError, KeyError, TypeError, ValueError):
@@ -190,7 +192,7 @@ class Conclusion:
         if self.folder is None:
             return
         stored = stored_model(self.folder.model)
-        about = {"genome": genome_digest(best.genome), "targets": self.scorer.targets}
+        about = {"genome": genome_digest(best.genome), **self.scorer.training}
         # A model of an earlier version has no threshold.
         if stored is None or stored.rejection is None or not about.items() <= stored.about.items():
             self._build(best.genome).save(self.folder.model)

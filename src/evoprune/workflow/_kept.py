@@ -64,7 +64,7 @@ def keep_predictions(store: Store, features: Features, scorer: Scorer, dense: Bo
     Raises:
         StorageError: the store cannot be written to.
     """
-    about = {"genome": genome_digest(evolved), "seeds": scorer.config.report_seeds, "targets": scorer.targets}
+    about = {"genome": genome_digest(evolved), "seeds": scorer.config.report_seeds, **scorer.training}
     stored = store.result(PREDICTIONS)
     if isinstance(stored, dict) and about.items() <= stored.items():
         return

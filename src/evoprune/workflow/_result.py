@@ -184,6 +184,7 @@ class Result:
         dense_soft: the same trained by soft targets, where the heads of the front are: what of their gain is the
             targets' and not the search's. Else None.
         exposed: number of out-of-distribution images that the heads of the front are trained to be unsure of.
+        groups: of hidden units that are trained apart, in the chosen head (see `Recipe.groups`).
         front: members of the non-dominated front, by the first objective from its best; with one
             objective, the best alone.
         hypervolume: of the front and how it grew, where there are several objectives.
@@ -215,6 +216,7 @@ class Result:
     overfitting: Overfitting | None = None
     dense_soft: Solution | None = None
     exposed: int = 0
+    groups: int = 1
     broken: int = 0
     duplicates: int = 0
 
@@ -254,6 +256,7 @@ class Result:
             "dense": _scores(self.dense),
             "dense_soft": None if self.dense_soft is None else _scores(self.dense_soft),
             "exposed": self.exposed,
+            "groups": self.groups,
             "best": _scores(self.best),
             "front": [_scores(member) for member in self.front],
         }

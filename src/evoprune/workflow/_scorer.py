@@ -15,7 +15,7 @@ from evoprune.features import Features
 from evoprune.model import Model
 from evoprune.objectives import Objective, get_objectives
 from evoprune.problem import Examined, Problem
-from evoprune.training import Recipe, TrainingSet, can_soften, patient_recipe, shifted, soften
+from evoprune.training import Recipe, TrainingSet, can_soften, groups_of, patient_recipe, shifted, soften
 from evoprune.workflow._config import RunConfig
 from evoprune.workflow._extras import exposed_rows, extra_rows
 from evoprune.workflow._result import DENSE, Scores, Solution
@@ -81,9 +81,15 @@ class Scorer:
         return patient_recipe(self.config.recipe) if self.soft else self.config.recipe
 
     @property
-    def targets(self) -> str:
-        """What heads of the front are trained by: `soft` targets or `labels`."""
-        return "soft" if self.soft else "labels"
+    def training(self) -> dict[str, str]:
+        """How heads of the front are trained, in words: what is kept of them is of no use where it is another."""
+        if not self.soft:
+            return {"targets": "labels"}
+        recipe = self.recipe
+        return {
+            "targets": "soft",
+            "training": f"{recipe.epochs} epochs, {recipe.groups} groups, {self.exposed} outliers",
+        }
 
     def softened(self, data: TrainingSet) -> TrainingSet:
         """A training set of one fold with soft targets, and with out-of-distribution images to be unsure of."""
@@ -91,6 +97,10 @@ class Scorer:
         seed = config.seed * SEEDS_A_RUN + _FIRST_TEACHER_SEED
         outliers = self._exposed(data.folds[0])
         return soften(data, self.problem.encoding.head, config.recipe, seed, outliers=outliers, device=config.device)
+
+    def groups(self, genome: BoolArray) -> int:
+        """Groups of hidden units that are trained apart in the head of a genome `[L]`."""
+        return len(groups_of(self.problem.encoding.decode(genome), self.recipe.groups))
 
     @property
     def exposed(self) -> int:
@@ -189,7 +199,7 @@ class Scorer:
             "protocol": self.config.protocol,
             "encoding": self.config.encoding,
             "recipe": self.config.recipe.name,
-            "targets": self.targets,
+            **self.training,
             "seed": self.config.seed,
             "genome": genome_digest(genome),
         }

@@ -60,7 +60,8 @@ class Study(ShownInNotebooks):
         split_seed: of splits alone, so that studies with several seeds share them; by default `seed`.
         report_seeds: trainings behind each figure of the result.
         soft_targets: train the heads of the front, once they are found, by what heads with everything on make of
-            the training rows, and for longer; by default with the guided algorithm. See `evoprune.training.soften`.
+            the training rows, for longer and in groups; by default with the guided algorithm. See
+            `evoprune.training.soften` and `patient_recipe`.
         asynchronous: ask for the next candidate whenever one is done, instead of waiting for all that were asked;
             algorithms guided, genetic and random. With several workers what is found depends on their pace, so that
             another run may find something else; its order is kept, and a continued run repeats it.
