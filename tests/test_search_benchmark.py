@@ -174,3 +174,16 @@ def test_as_delivered_the_same_members_are_read_by_their_other_accuracy(bench):
     assert delivered["dense_by_soft_targets_minus_dense"]["blobs"] == pytest.approx(5)
     assert (found["smallest_share"]["blobs"], delivered["smallest_share"]["blobs"]) == (1.0, 1.0)
     assert "As delivered, by soft targets" in bench.table(found)
+
+
+def test_the_smallest_share_is_read_at_finer_shares_and_for_all_sets_together(bench):
+    """Blobs is good enough with a fifth, dots with all; their mean, too, with a fifth."""
+    rows = []
+    for dataset, tests in (("blobs", [0.5, 0.6, 0.79, 0.78, 0.8]), ("dots", [0.5, 0.6, 0.694, 0.694, 0.7])):
+        for read, test in zip((1, 10, 20, 50, 100), tests, strict=True):
+            rows.append(row("guided", read, 0.5, test, dataset=dataset, fitness=1 / read))
+        rows.append(row("anova", 100, 0.5, 0.5, dataset=dataset))
+        rows.append(row("dense", 100, 0.5, {"blobs": 0.79, "dots": 0.7}[dataset], dataset=dataset))
+    widths = {"blobs": WIDTH, "dots": WIDTH}
+    found = bench.figures(rows, [], widths, {"blobs": 3, "dots": 4}, Settings(seeds=1, shares=SHARES))
+    assert found["smallest_share"] == {"blobs": 0.2, "dots": 1.0, "all sets": 0.2}

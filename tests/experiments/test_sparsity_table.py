@@ -48,6 +48,18 @@ def test_curves_are_means_and_standard_deviations_over_seeds_as_pandas_has_them(
     assert table.curve("leaves", "guided").seeds == 2
 
 
+def test_shares_that_only_the_guided_search_is_read_at_are_in_no_curve(tmp_path):
+    """They are there for the smallest share that is as good as all features, and no other method has them."""
+    finer = "leaves,features,nested,guided,0,0.2,0.2,0.8,0.9\nleaves,features,nested,random,0,0.5,0.5,0.6,0.6\n"
+    (tmp_path / "sparsity.csv").write_text(TABLE + finer, encoding="utf-8")
+    table = load_sparsity(tmp_path)
+    assert table.curve("leaves", "guided").shares.tolist() == [0.1, 0.5]
+    assert len(table.rows) == len(TABLE.splitlines()) + 1
+    alone = [line for line in (TABLE + finer).splitlines() if "random" not in line and "weird" not in line]
+    (tmp_path / "sparsity.csv").write_text("\n".join(alone), encoding="utf-8")
+    assert load_sparsity(tmp_path).curve("leaves", "guided").shares.tolist() == [0.1, 0.2, 0.5]
+
+
 def test_it_says_what_it_holds(folder):
     table = load_sparsity(str(folder))
     assert table.datasets == ("leaves", "roots")

@@ -148,11 +148,14 @@ def mean_hits(genomes):
     return np.mean([hits_within(genomes, share) for share in (0.1, 0.15, 0.25, 0.35)])
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_planted_bits_are_found_in_a_budget_in_which_random_search_finds_few(guide_or_none, seed):
-    found, _ = run(GuidedSearch(LENGTH, (False, False), seed, guide=guide_or_none(LENGTH, seed)), 150)
-    chance, _ = run(create("random", length=LENGTH, maximize=(False, False), seed=seed), 150)
-    assert mean_hits(found) > mean_hits(chance) + 1
+def test_planted_bits_are_found_in_a_budget_in_which_random_search_finds_few(guide_or_none):
+    gains = []
+    for seed in range(8):
+        found, _ = run(GuidedSearch(LENGTH, (False, False), seed, guide=guide_or_none(LENGTH, seed)), 150)
+        chance, _ = run(create("random", length=LENGTH, maximize=(False, False), seed=seed), 150)
+        gains.append(mean_hits(found) - mean_hits(chance))
+    assert np.mean(gains) > 1.4
+    assert min(gains) >= 1
 
 
 def test_evaluations_improve_on_what_a_misled_guide_says():

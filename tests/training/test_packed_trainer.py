@@ -50,7 +50,14 @@ def candidates(encoding, head, count=5):
 )
 @pytest.mark.parametrize(
     ("encoding", "head"),
-    [("features", Head(16)), ("both", Head(16, 8)), ("connections", Head(16)), ("features", Head(130))],
+    [
+        ("features", Head(16)),
+        ("both", Head(16, 8)),
+        ("connections", Head(16)),
+        ("connections", Head(130)),
+        # From no unit to all: one group and two beside each other.
+        ("first", Head(150)),
+    ],
 )
 def test_both_engines_give_the_same_logits(task, packs, encoding, head, recipe):
     structures = candidates(encoding, head)
@@ -70,14 +77,19 @@ def test_both_engines_give_the_same_logits(task, packs, encoding, head, recipe):
                 assert a.heads[fold][seed].parameters == b.heads[fold][seed].parameters
 
 
-def test_results_do_not_depend_on_the_company(task, packs):
+@pytest.mark.parametrize(
+    ("encoding", "head", "recipe"),
+    [("both", Head(16, 8), QUICK), ("first", Head(150), GROUPS)],
+    ids=["whole", "groups"],
+)
+def test_results_do_not_depend_on_the_company(task, packs, encoding, head, recipe):
     packs()
-    structures = candidates("both", Head(16, 8))
-    trainer = Trainer(task, Head(16, 8), QUICK)
+    structures = candidates(encoding, head)
+    trainer = Trainer(task, head, recipe)
     together = trainer.train(structures, [0, 1])
     backwards = trainer.train(structures[::-1], [1, 0])[::-1]
     for a, b, structure in zip(together, backwards, structures, strict=True):
-        (alone,) = Trainer(task, Head(16, 8), QUICK).train([structure], [1])
+        (alone,) = Trainer(task, head, recipe).train([structure], [1])
         for fold in range(2):
             assert a.logits[fold][0].tobytes() == b.logits[fold][1].tobytes()
             assert a.logits[fold][1].tobytes() == b.logits[fold][0].tobytes() == alone.logits[fold][0].tobytes()

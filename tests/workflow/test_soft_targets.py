@@ -14,7 +14,7 @@ from evoprune.objectives import accuracy_score
 from evoprune.report import result_table, soft_remark
 from evoprune.search import SearchOptions
 from evoprune.training import Trainer, TrainingSet, _soft_targets, head_logits, patient_recipe, soften
-from evoprune.workflow._scorer import SEEDS_A_RUN
+from evoprune.workflow._scorer import SEEDS_A_RUN, Scorer
 
 SMALL = SearchOptions(population=8)
 
@@ -89,10 +89,15 @@ def test_a_finished_run_measured_the_other_way_is_measured_anew(features, quick,
     assert stored_model(tmp_path / "run" / "model").about["targets"] == "soft"
 
 
-def test_a_run_whose_heads_an_earlier_version_trained_is_measured_anew(features, quick, tmp_path, monkeypatch):
+@pytest.mark.parametrize("described", [True, False])
+def test_a_run_whose_heads_an_earlier_version_trained_is_measured_anew(
+    features, quick, tmp_path, monkeypatch, described
+):
     """Longer, in groups, with outliers: what was measured otherwise is not put beside what is measured now."""
     with monkeypatch.context() as earlier:
         earlier.setattr(_soft_targets, "PATIENCE", 1)
+        if not described:
+            earlier.setattr(Scorer, "training", {"targets": "soft"})
         first = study(features, quick, output=tmp_path / "run").run(16)
     again = study(features, quick, output=tmp_path / "run").run(20)
     fresh = study(features, quick, output=tmp_path / "other").run(20)
@@ -109,3 +114,21 @@ def test_groups_are_said(features, quick):
     assert (wide.groups, narrow.groups) == (2, 1)
     assert "for longer and in 2 groups of units; the dense one" in soft_remark(wide.summary())[0]
     assert "for longer; the dense one" in soft_remark(narrow.summary())[0]
+
+
+def test_how_heads_are_trained_is_told_apart(features, quick, monkeypatch):
+    """Epochs, groups and outliers: where one of them is another, so is what is kept."""
+    scorer = study(features, quick).conclusion.scorer
+    usual = scorer.training
+    assert usual == {"targets": "soft", "training": f"{2 * quick.epochs} epochs, up to 4 groups, 0 outliers"}
+    monkeypatch.setattr(_soft_targets, "GROUPS", 3)
+    assert study(features, quick).conclusion.scorer.training != usual
+    assert study(features, quick, soft_targets=False).conclusion.scorer.training == {"targets": "labels"}
+
+
+def test_a_dense_head_in_more_groups_is_said(features, quick):
+    """Fewer hidden units make fewer groups, so that the dense head is not trained quite likewise."""
+    result = study(features, quick, head=ep.Head(140), encoding="first").run(8)
+    summary = {**result.summary(), "groups": 1, "dense_groups": 2}
+    assert "Trained likewise, but in 2 groups, the dense one has" in soft_remark(summary)[0]
+    assert "Trained likewise the dense one has" in soft_remark({**summary, "dense_groups": 1})[0]

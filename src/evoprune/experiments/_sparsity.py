@@ -28,8 +28,8 @@ TOGETHER = ("polynomial_decay", "polynomial_lottery")
 
 
 FINER = (0.2, 0.35, 0.75)
-"""Shares besides within which the choice of the guided search is read, to say from which size on it is as good as all
-features; they are in no curve and no mean."""
+"""Shares within which the choice of the guided search is read besides, where no others are asked for: to say from which
+size on it is as good as all features. They are in no curve and no mean."""
 
 
 class Sparsity:
@@ -92,7 +92,9 @@ class Sparsity:
 def _shares_of(method: str, settings: Settings) -> list[float]:
     if method in ALWAYS_DENSE:
         return [1.0]
-    return sorted({*settings.shares, *(FINER if method == "guided" else ())})
+    if method == "guided" and settings.shares == Settings.shares:
+        return sorted({*settings.shares, *FINER})
+    return list(settings.shares)
 
 
 def _grouped(methods: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from evoprune.errors import ConfigError, StorageError
-from evoprune.experiments._sparsity import ALWAYS_DENSE, titled
+from evoprune.experiments._sparsity import ALWAYS_DENSE, FINER, titled
 from evoprune.experiments._tasks import Row
 from evoprune.report import SparsityCurve
 
@@ -67,7 +67,7 @@ class SparsityTable:
                 f"{self.folder} has no method {method!r}; choose among {', '.join(self.methods(dataset))}"
             )
         own = [row for row in self._of(dataset) if row["method"] == method]
-        shares = sorted({row["share"] for row in own})
+        shares = sorted({row["share"] for row in own} - self._alone(dataset))
         figures = [_mean_and_spread([row for row in own if row["share"] == share]) for share in shares]
         mean, spread = np.array(figures).T
         return SparsityCurve(np.array(shares), mean, spread, len({row["seed"] for row in own}))
@@ -88,6 +88,12 @@ class SparsityTable:
         """
         own = [row for row in self._of(dataset) if row["method"] == "dense"]
         return _mean_and_spread(own) if own else None
+
+    def _alone(self, dataset: str) -> set[float]:
+        """Shares at which the guided search alone has figures, where other methods have some (see `FINER`)."""
+        methods = self.methods(dataset)
+        others = {row["share"] for row in self._of(dataset) if row["method"] in methods and row["method"] != "guided"}
+        return set(FINER) - others if others else set()
 
     def _of(self, dataset: str) -> list[Row]:
         own = [row for row in self.rows if row["dataset"] == dataset]

@@ -22,10 +22,11 @@ def soft_remark(summary: Mapping[str, Any], sign: str = "±") -> list[str]:
     if detected is not None:
         found += f" and an OOD AUROC of {detected:.4f}"
     exposed = summary.get("exposed")
-    groups = summary.get("groups", 1)
+    groups, whole = summary.get("groups", 1), summary.get("dense_groups", 1)
     how = f"for longer and in {groups} groups of units" if groups > 1 else "for longer"
+    likewise = "likewise" if whole == groups else f"likewise, but in {whole} group{'s' if whole > 1 else ''},"
     besides = f", and to be unsure of {exposed:,} out-of-distribution images of the search" if exposed else ""
     return [
         f"The evolved head is trained by soft targets, {how}{besides}; the dense one by labels. "
-        f"Trained likewise the dense one has {found}."
+        f"Trained {likewise} the dense one has {found}."
     ]

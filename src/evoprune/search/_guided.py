@@ -29,9 +29,9 @@ GATED_FROM = 256
 FRESH = 0.25
 """Bits that neither parent has are added to a pool of parents, at least so many in proportion to it."""
 
-GATED_UP_TO = 0.15
-"""Share of all bits up to which gates choose the children. Above, what a set gains by fitting together is
-less than what single eliminations err, and children are votes of several."""
+GATED_UP_TO = 0.175
+"""Share of all bits up to which gates choose the children, between the sizes of 15 and 20 %. Above, what a set gains
+by fitting together is less than what single eliminations err, and children are votes of several."""
 
 SWAPS = (1, 1, 1, 2, 2, 3, 4, 6)
 """Bits that are exchanged in a child that is known already, in one try after the other."""

@@ -189,16 +189,20 @@ class Trainer:
         self, structures: Sequence[Structure], keys: Sequence[_Key], cancelled: Callable[[], bool]
     ) -> Iterator[tuple[_Key, list[CompactWeights]]]:
         """Trainings on the GPU, as they are done: the weights of all groups of each."""
-        places = [(key, group) for key in keys for group in groups_of(structures[key[0]], self.recipe.groups)]
-        jobs = [Job(group.structure, f, group.seed(s)) for (_, f, s), group in places]
-        begin = {group.seed(s): group.begin(self._initial[s]) for (_, _, s), group in places}
-        found: dict[_Key, dict[int, CompactWeights]] = {}
-        for at, weights in self._engine().train(jobs, begin, cancelled):
-            key, group = places[at]
-            own = found.setdefault(key, {})
-            own[group.number] = weights
-            if len(own) == group.of:
-                yield key, [own[number] for number in range(group.of)]
+        divided = {p: groups_of(structures[p], self.recipe.groups) for p in {p for p, _, _ in keys}}
+        for count in sorted({len(groups) for groups in divided.values()}):
+            # Heads in as many groups: what groups of one seed and number begin with is the same for all of them.
+            places = [(key, group) for key in keys if len(divided[key[0]]) == count for group in divided[key[0]]]
+            jobs = [Job(group.structure, f, group.seed(s)) for (_, f, s), group in places]
+            begin = {group.seed(s): group.begin(self._initial[s]) for (_, _, s), group in places}
+            found: dict[_Key, dict[int, CompactWeights]] = {}
+            for at, weights in self._engine().train(jobs, begin, cancelled):
+                key, group = places[at]
+                own = found.setdefault(key, {})
+                own[group.number] = weights
+                if len(own) == count:
+                    del found[key]
+                    yield key, [own[number] for number in range(count)]
 
     def _candidate(self, trained: Sequence[Sequence[_Trained]]) -> TrainedCandidate:
         """One candidate from its trainings `[folds][seeds]`."""

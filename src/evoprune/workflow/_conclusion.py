@@ -78,6 +78,7 @@ class Conclusion:
             dense_soft=soft[0] if soft else None,
             exposed=self.scorer.exposed,
             groups=self.scorer.groups(best.genome),
+            dense_groups=self.scorer.groups(dense.genome),
             front=tuple(front),
             evaluations=len(evaluations),
             failed=failed,

@@ -185,6 +185,7 @@ class Result:
             targets' and not the search's. Else None.
         exposed: number of out-of-distribution images that the heads of the front are trained to be unsure of.
         groups: of hidden units that are trained apart, in the chosen head (see `Recipe.groups`).
+        dense_groups: the same in the head that is not pruned, where it is trained likewise.
         front: members of the non-dominated front, by the first objective from its best; with one
             objective, the best alone.
         hypervolume: of the front and how it grew, where there are several objectives.
@@ -217,6 +218,7 @@ class Result:
     dense_soft: Solution | None = None
     exposed: int = 0
     groups: int = 1
+    dense_groups: int = 1
     broken: int = 0
     duplicates: int = 0
 
@@ -257,6 +259,7 @@ class Result:
             "dense_soft": None if self.dense_soft is None else _scores(self.dense_soft),
             "exposed": self.exposed,
             "groups": self.groups,
+            "dense_groups": self.dense_groups,
             "best": _scores(self.best),
             "front": [_scores(member) for member in self.front],
         }

@@ -80,7 +80,7 @@ class Scorer:
         """What heads of the front are reported and built by."""
         return patient_recipe(self.config.recipe) if self.soft else self.config.recipe
 
-    @property
+    @cached_property
     def training(self) -> dict[str, str]:
         """How heads of the front are trained, in words: what is kept of them is of no use where it is another."""
         if not self.soft:
@@ -88,7 +88,7 @@ class Scorer:
         recipe = self.recipe
         return {
             "targets": "soft",
-            "training": f"{recipe.epochs} epochs, {recipe.groups} groups, {self.exposed} outliers",
+            "training": f"{recipe.epochs} epochs, up to {recipe.groups} groups, {self.exposed} outliers",
         }
 
     def softened(self, data: TrainingSet) -> TrainingSet:

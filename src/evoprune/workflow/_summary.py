@@ -80,6 +80,7 @@ class _Summary(_Part):
     dense_soft: _Head | None = None
     exposed: _Number = 0
     groups: _Number = 1
+    dense_groups: _Number = 1
     hypervolume: _Hypervolume | None = None
     overfitting: _Overfitting | None = None
     broken: _Number = 0
