@@ -182,7 +182,7 @@ def test_the_smallest_share_is_read_at_finer_shares_and_for_all_sets_together(be
     for dataset, tests in (("blobs", [0.5, 0.6, 0.79, 0.78, 0.8]), ("dots", [0.5, 0.6, 0.694, 0.694, 0.7])):
         for read, test in zip((1, 10, 20, 50, 100), tests, strict=True):
             rows.append(row("guided", read, 0.5, test, dataset=dataset, fitness=1 / read))
-        rows.append(row("anova", 100, 0.5, 0.5, dataset=dataset))
+        rows += by_share("anova", [0.5] * 4, dataset)
         rows.append(row("dense", 100, 0.5, {"blobs": 0.79, "dots": 0.7}[dataset], dataset=dataset))
     widths = {"blobs": WIDTH, "dots": WIDTH}
     found = bench.figures(rows, [], widths, {"blobs": 3, "dots": 4}, Settings(seeds=1, shares=SHARES))
