@@ -90,7 +90,10 @@ class _Conversation:
             while self.begun < begun and self.ask() is not None:
                 pass
             if self.begun != begun or evaluation.genome.tobytes() not in self.under_way:
-                raise damaged(store.path, f"evaluation {evaluation.id} is not one that the search asked for")
+                why = (
+                    f"evaluation {evaluation.id} is not one that the search asked for, unless another version began it"
+                )
+                raise damaged(store.path, why)
             self.tell(evaluation.genome, evaluation.values)
 
 
