@@ -10,8 +10,12 @@ from evoprune.search._front import costs
 from evoprune.search._guide import Guide
 from evoprune.search._options import PUBLISHED, SearchOptions
 
-SHARES = (0.01, 0.02, 0.035, 0.05, 0.07, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 0.75)
+SHARES = (0.01, 0.02, 0.035, 0.05, 0.07, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75)
 """Sizes that are searched, as shares of all bits; the full genome is asked besides."""
+
+GUIDED_SHARE = 0.2
+"""Searched too where there is a guide. Without one a size learns from its own evaluations alone, and the fewer each
+has the less it finds."""
 
 FLAT = 0.1
 """Where the smallest size costs no more than this share of the whole range of costs, half of it is searched too."""
@@ -82,7 +86,9 @@ class GuidedSearch(Algorithm):
         self._rng = np.random.default_rng(seed)
         self._guide = guide
         self._options = options
-        self._sizes = sorted({max(1, round(share * length)) for share in SHARES} - {length})
+        guided = guide is not None and (options.prior or options.recombination)
+        shares = (*SHARES, GUIDED_SHARE) if guided else SHARES
+        self._sizes = sorted({max(1, round(share * length)) for share in shares} - {length})
         self._turn = -1
         self._genomes = np.zeros((0, length), dtype=np.bool_)
         self._costs = np.zeros((0, len(maximize)))

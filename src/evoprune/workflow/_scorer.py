@@ -80,7 +80,7 @@ class Scorer:
         """What heads of the front are reported and built by."""
         return patient_recipe(self.config.recipe) if self.soft else self.config.recipe
 
-    @cached_property
+    @property
     def training(self) -> dict[str, str]:
         """How heads of the front are trained, in words: what is kept of them is of no use where it is another."""
         if not self.soft:
@@ -102,7 +102,7 @@ class Scorer:
         """Groups of hidden units that are trained apart in the head of a genome `[L]`."""
         return len(groups_of(self.problem.encoding.decode(genome), self.recipe.groups))
 
-    @property
+    @cached_property
     def exposed(self) -> int:
         """Number of out-of-distribution images that heads of the front are trained to be unsure of."""
         rows = self._exposed(self.partition.report[0]) if self.soft else None
