@@ -6,7 +6,8 @@ Budgeted accuracy (BA): for each budget of 1, 2, 5, 10, 15, 25, 50 and 100 % of 
 member that validation picks among those that read at most so many; mean of their test accuracies.
 A method without a member within a budget is compared on the budgets that it has.
 
-All methods' masks are retrained by one recipe, by labels. "As delivered" reads the same members of the guided
+All methods' masks are retrained by one recipe, by labels, each head several times with seeds of its
+own (`--trainings`), and accuracies are means over these. "As delivered" reads the same members of the guided
 search trained by soft targets, as a run builds its models; what the dense head has by them stands beside.
 
 Everything is computed by `evoprune experiment sparsity` and `evoprune experiment guided` in folders
@@ -22,6 +23,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--part-seeds", type=int, default=None, help="seeds of the ablation [default: as --seeds]")
     parser.add_argument("--evaluations", type=int, default=300)
+    parser.add_argument("--trainings", type=int, default=Settings.trainings, help="of each head; figures are means")
     parser.add_argument(
         "--parts", default="sparsity,guided", help="what to compute or continue; a part that is missing has no figures"
     )
@@ -101,12 +104,10 @@ def main() -> int:
         for source in sources
     }
     features = {name: load_features(config) for name, config in configs.items()}
-    settings = Settings(seeds=args.seeds, evaluations=args.evaluations)
+    settings = Settings(seeds=args.seeds, evaluations=args.evaluations, trainings=args.trainings)
     for name in [part for part in args.parts.split(",") if part]:
         print(f"{name} ..", file=sys.stderr, flush=True)
-        wanted = (
-            settings if name == "sparsity" else Settings(args.part_seeds or args.seeds, evaluations=args.evaluations)
-        )
+        wanted = settings if name == "sparsity" else replace(settings, seeds=args.part_seeds or args.seeds)
         run_experiment(get_experiment(name), configs, features, wanted, args.output / name, workers=args.workers)
     rows = read(args.output / "sparsity" / "sparsity.csv")
     guided = args.output / "guided"

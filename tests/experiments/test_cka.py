@@ -49,7 +49,7 @@ def test_weights_are_those_on_the_scale_of_training_with_zero_rows_where_off(blo
     config = make_config(**{**dict(config), "recipe": config.recipe.model_copy(update={"standardize": standardize})})
     ground = Ground.of(blobs, config, 0)
     mask = np.arange(16) % 3 == 0
-    _, (head,) = ground.retrained(mask[None], ground.parts.search)
+    _, ((head,),) = ground.retrained(mask[None], ground.parts.search)
     weights = _first_weights(head, ground)
     assert weights.shape == (16, 8)
     assert not weights[~mask].any()
@@ -66,8 +66,8 @@ def test_the_linear_estimate_is_that_of_the_models_named(rows, blobs, small):
     _, heads = ground.retrained(np.stack([best, np.ones(16, dtype=bool)]), ground.parts.search)
     rows_seen = ground.parts.search[0].evaluate
     expected = {
-        "weights": plain_cka(*(_first_weights(head, ground).astype(np.float64) for head in heads)),
-        "activations": plain_cka(*(penultimate(head, blobs.X[rows_seen]).astype(np.float64) for head in heads)),
+        "weights": plain_cka(*(_first_weights(head, ground).astype(np.float64) for (head,) in heads)),
+        "activations": plain_cka(*(penultimate(head, blobs.X[rows_seen]).astype(np.float64) for (head,) in heads)),
     }
     for of, value in expected.items():
         (row,) = (r for r in rows if (r["seed"], r["model"], r["of"], r["estimator"]) == (0, "full", of, "linear"))
@@ -82,7 +82,7 @@ def test_there_is_a_row_for_each_model_representation_and_estimator(rows):
 def test_units_that_are_off_change_no_distance_of_features(blobs):
     ground = Ground.of(blobs, make_settings(encoding="first", head=(8, 8)), 0)
     mask = np.arange(8) < 5
-    _, (head,) = ground.retrained(mask[None], ground.parts.search)
+    _, ((head,),) = ground.retrained(mask[None], ground.parts.search)
     weights = _first_weights(head, ground)
     assert weights.shape == (16, 5)
     found = align(blobs, ground.config, {"dataset": "blobs", "seed": 0, "evaluations": 8})

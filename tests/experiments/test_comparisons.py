@@ -15,8 +15,9 @@ from dataclasses import replace
 import numpy as np
 import psutil
 import pytest
+from sklearn.metrics import accuracy_score
 
-from evoprune.baselines import BASELINES
+from evoprune.baselines import BASELINES, get_baseline
 from evoprune.baselines._polynomial import decay as real_decay
 from evoprune.errors import ConfigError
 from evoprune.experiments import Settings, get_experiment, load_sparsity, run_experiment
@@ -27,7 +28,7 @@ from evoprune.experiments._sparsity import TOGETHER, methods_of
 from evoprune.experiments._store import TaskStore
 from evoprune.experiments._tasks import Task, run_tasks
 from evoprune.features import from_feature_file
-from evoprune.training import FAST, Trainer
+from evoprune.training import FAST, Trainer, TrainingSet, head_logits, train_population
 from evoprune.workflow import make_config
 
 QUICK = {"epochs": 4, "batch_size": 32, "learning_rate": 2e-2, "input_dropout": 0.0}
@@ -82,7 +83,15 @@ def features(blobs):
 
 
 def arguments(method, **changes):
-    return {"dataset": "blobs", "method": method, "seed": 0, "shares": [0.25, 1.0], "evaluations": 12, **changes}
+    return {
+        "dataset": "blobs",
+        "method": method,
+        "seed": 0,
+        "shares": [0.25, 1.0],
+        "evaluations": 12,
+        "trainings": 1,
+        **changes,
+    }
 
 
 @pytest.mark.parametrize("method", methods_of("features", None))
@@ -119,6 +128,33 @@ def test_the_test_part_decides_nothing_but_its_own_figure(features, config):
             assert a["active_neurons"] == b["active_neurons"]
 
 
+def test_figures_are_means_over_trainings(features, config):
+    masks = np.arange(20) < np.array([[5], [20]])
+    ground = Ground.of(features, config, 1, trainings=2)
+    fold = ground.parts.report[0]
+    trained = train_population(
+        TrainingSet(features.X, features.y, features.classes, (fold,)),
+        [ground.encoding.decode(mask) for mask in masks],
+        head=ground.encoding.head,
+        recipe=config.recipe,
+        # Those of the first repetition are 5,000 and 5,001.
+        seeds=[5_002, 5_003],
+    )
+    expected = [np.mean([accuracy_score(features.y[fold.evaluate], z.argmax(1)) for z in t.logits[0]]) for t in trained]
+    assert len({tuple(z.argmax(1)) for z in trained[0].logits[0]}) == 2
+    assert ground.retrained(masks, ground.parts.report)[0] == pytest.approx(expected)
+    # One training less is another figure, not the one that is kept for the full head.
+    once = replace(ground, trainings=1).retrained(masks, ground.parts.report)
+    assert [len(heads) for heads in once[1]] == [1, 1]
+    (row,) = compete(features, config, arguments("dense", seed=1, shares=[1.0], trainings=3))
+    data = replace(ground.data(ground.parts.search[0]), refit=True)
+    heads = [get_baseline("dense").models(data, ground.encoding, [20], seed)[0] for seed in (1, 100_001, 200_001)]
+    X, y = features.X[fold.evaluate], features.y[fold.evaluate]
+    accuracies = [accuracy_score(y, head_logits(head, X).argmax(1)) for head in heads]
+    assert len(set(accuracies)) > 1
+    assert row["test_accuracy"] == pytest.approx(np.mean(accuracies))
+
+
 def test_another_seed_has_another_validation_part_and_the_same_test_part(features, config):
     first, second = (Ground.of(features, config, seed).parts for seed in (0, 1))
     assert not np.array_equal(first.search[0].evaluate, second.search[0].evaluate)
@@ -126,7 +162,7 @@ def test_another_seed_has_another_validation_part_and_the_same_test_part(feature
 
 
 def test_methods_that_share_their_pruning_give_the_rows_that_they_give_alone(features, config, monkeypatch):
-    common = {"dataset": "blobs", "seed": 0, "shares": [0.25, 1.0]}
+    common = {"dataset": "blobs", "seed": 0, "shares": [0.25, 1.0], "trainings": 1}
     # What is shared is kept with the features, so that a copy of them has nothing yet.
     alone = [row for m in TOGETHER for row in compete(replace(features), config, {**common, "method": m})]
     decays = []
@@ -146,7 +182,7 @@ def test_methods_that_share_their_pruning_give_the_rows_that_they_give_alone(fea
 
 def test_full_heads_and_dense_weights_are_trained_once_for_all_methods_of_a_seed(features, config, monkeypatch):
     methods = ("anova", "random", "magnitude", "taylor", "weight_pruning", "weight_lottery")
-    common = {"dataset": "blobs", "shares": [0.25, 1.0]}
+    common = {"dataset": "blobs", "shares": [0.25, 1.0], "trainings": 1}
     alone = [row for m in methods for row in compete(replace(features), config, {**common, "seed": 0, "method": m})]
     trained = []
 

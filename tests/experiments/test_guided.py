@@ -39,7 +39,7 @@ def outlying(blobs):
 
 
 def arguments(**changes):
-    return {"dataset": "blobs", "seed": 0, "shares": [0.25, 1.0], "evaluations": 12, **changes}
+    return {"dataset": "blobs", "seed": 0, "shares": [0.25, 1.0], "evaluations": 12, "trainings": 1, **changes}
 
 
 def test_there_is_a_task_for_each_part_and_seed_and_fronts_where_there_are_outliers(small):
@@ -165,7 +165,7 @@ def test_members_of_the_front_of_three_are_retrained_and_read_on_the_test_part(o
     _, heads = ground.retrained(genomes[[0, 1, 3]], ground.parts.report)
     test, report = outlying.divisions[0].test, ground.parts.report[0]
     others = extra_rows(outlying, (report,), "report", protocol="nested", seed=0)["ood"][0]
-    for row, head in zip(rows, heads, strict=True):
+    for row, (head,) in zip(rows, heads, strict=True):
         predicted = head_logits(head, outlying.X[test]).argmax(axis=1)
         assert row["test_accuracy"] == pytest.approx(accuracy_score(outlying.y[test], predicted))
         detector = fit_detector(config.ood_score, head, outlying.X[report.train], outlying.y[report.train])
@@ -185,7 +185,7 @@ def test_members_of_the_front_of_three_are_retrained_and_read_on_the_test_part(o
     )
     predicted = trained.logits[0][0].argmax(axis=1)
     assert rows[0]["soft_test_accuracy"] == pytest.approx(accuracy_score(outlying.y[test], predicted))
-    assert rows[0]["soft_test_auroc"] == pytest.approx(ground.detection(trained.heads[0][0]), abs=1e-6)
+    assert rows[0]["soft_test_auroc"] == pytest.approx(ground.detection(trained.heads[0]), abs=1e-6)
     assert np.mean([row["soft_test_auroc"] - row["test_auroc"] for row in rows]) > 0
     assert all(0 <= row["random_test_accuracy"] <= 1 and 0 <= row["random_test_auroc"] <= 1 for row in rows)
     # What all features are is no matter of chance.

@@ -59,6 +59,7 @@ def experiment(
     methods: Annotated[str | None, typer.Option(help="Comma-separated [default: all that apply].")] = None,
     shares: Annotated[str, typer.Option(help="Active shares to compare at, in percent.")] = "1,2,5,10,15,25,50,100",
     seeds: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 5,
+    trainings: Annotated[int, typer.Option(min=1, help="Of each head; for `sparsity` and `guided`.")] = 3,
     evaluations: Annotated[int, typer.Option("--evaluations", "-n", min=1, help="Of each search.")] = 200,
     classes: Annotated[int, typer.Option(min=1, help="How many classes `classes` leaves out in turn.")] = 6,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes [default: one a processor].")] = None,
@@ -116,6 +117,7 @@ def experiment(
         shares=_shares(shares),
         methods=None if methods is None else tuple(part.strip() for part in methods.split(",")),
         evaluations=evaluations,
+        trainings=trainings,
         classes=classes,
         encodings=None if encoding is None else (encoding,),
     )

@@ -134,10 +134,10 @@ def align(features: Features, config: RunConfig, arguments: Mapping[str, Any]) -
     ground = Ground.of(features, config, int(arguments["seed"]))
     found = evolve(ground, int(arguments["evaluations"]))
     genomes = _compared(found.genomes, found.best, ground.seed)
-    accuracies, heads = ground.retrained(np.stack(list(genomes.values())), ground.parts.search)
+    accuracies, trained = ground.retrained(np.stack(list(genomes.values())), ground.parts.search)
     seen = {
-        "weights": [_first_weights(head, ground) for head in heads],
-        "activations": [_activations(head, ground) for head in heads],
+        "weights": [_first_weights(head, ground) for head, *_ in trained],
+        "activations": [_activations(head, ground) for head, *_ in trained],
     }
     about = about_task(arguments, config)
     rows: list[Row] = []

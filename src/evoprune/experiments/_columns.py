@@ -48,6 +48,11 @@ def protocol_of(rows: Sequence[Row]) -> str:
     return str(rows[0]["protocol"])
 
 
+def times(number: int) -> str:
+    """How often, in words."""
+    return "once" if number == 1 else f"{number} times"
+
+
 def measured(title: str, protocol: str) -> str:
     """Head of a column of accuracies; it names the protocol under which they were selected on the test part."""
     return f"{title} (paper)" if protocol == "paper" else title

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from evoprune._types import BoolArray, Float32Array, FloatArray, IntArray
-from evoprune.baselines import SelectionData, get_baseline
+from evoprune.baselines import Baseline, SelectionData, get_baseline
 from evoprune.data import Fold, Partition, partition
 from evoprune.errors import ConfigError
 from evoprune.experiments._columns import about_task
@@ -29,7 +29,6 @@ from evoprune.study import Store, StudyKey, search
 from evoprune.training import (
     TEACHER_SEEDS,
     Recipe,
-    TrainedCandidate,
     Trainer,
     TrainingSet,
     can_soften,
@@ -51,7 +50,14 @@ _FIRST_TRAINING_SEED = 5_000
 _FIRST_TEACHER_SEED = 8_000
 """Heads that give soft targets use seeds of their own too."""
 
+_NEXT_TRAINING = 100_000
+"""Between the seeds of two trainings of a baseline that trains its own heads: more than there are repetitions."""
+
 _BATCH = 30
+
+
+Heads: TypeAlias = tuple[CompactHead, ...]
+"""The same genome trained several times."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class _Shared:
     """
 
     key: str
-    full: dict[str, tuple[float, CompactHead]] = field(default_factory=dict)
+    full: dict[str, tuple[float, Heads]] = field(default_factory=dict)
     data: dict[str, SelectionData] = field(default_factory=dict)
 
 
@@ -83,6 +89,7 @@ class Ground:
         seed: of this repetition.
         parts: which rows are for selection and which for the report.
         encoding: what a genome's bits mean.
+        trainings: how often each head is trained, with seeds of their own; figures are means.
     """
 
     features: Features
@@ -90,13 +97,14 @@ class Ground:
     seed: int
     parts: Partition
     encoding: Encoding
+    trainings: int = 1
 
     @classmethod
-    def of(cls, features: Features, config: RunConfig, seed: int) -> Ground:
+    def of(cls, features: Features, config: RunConfig, seed: int, trainings: int = 1) -> Ground:
         """The ground of one repetition: the validation part is drawn anew, the test part stays."""
         parts = partition(features.divisions, features.y, protocol=config.protocol, held_out=config.held_out, seed=seed)
         encoding = parse_encoding(config.encoding, Head(*config.head), width=features.width, classes=features.classes)
-        return cls(features, config, seed, parts, encoding)
+        return cls(features, config, seed, parts, encoding, trainings)
 
     def search_folds(self, folds: int) -> tuple[Fold, ...]:
         """What fitness is averaged over: the search's part, or inner folds of all that are not test rows."""
@@ -127,34 +135,27 @@ class Ground:
         """Numbers of active neurons for some shares, at least one."""
         return [max(1, round(share * self.encoding.length)) for share in shares]
 
-    def retrained(self, genomes: BoolArray, folds: Sequence[Fold]) -> tuple[list[float], list[CompactHead]]:
-        """Accuracy of each genome `[P, L]` trained on some folds (mean over them), and its head on the first."""
+    def retrained(self, genomes: BoolArray, folds: Sequence[Fold]) -> tuple[list[float], list[Heads]]:
+        """Accuracy of each genome `[P, L]` trained on some folds, mean over folds and trainings; heads of the first."""
         full = genomes.sum(axis=1) == genomes.shape[1]
         pruned = iter(self._retrained(genomes[~full], folds))
         both = [self._full(folds) if whole else next(pruned) for whole in full]
-        return [accuracy for accuracy, _ in both], [head for _, head in both]
+        return [accuracy for accuracy, _ in both], [heads for _, heads in both]
 
-    def _full(self, folds: Sequence[Fold]) -> tuple[float, CompactHead]:
-        known, key = self._shared.full, _digest(folds)
+    def _full(self, folds: Sequence[Fold]) -> tuple[float, Heads]:
+        known, key = self._shared.full, f"{_digest(folds)} {self.trainings}"
         if key not in known:
             (known[key],) = self._retrained(np.ones((1, self.encoding.length), dtype=np.bool_), folds)
         return known[key]
 
-    def _retrained(self, genomes: BoolArray, folds: Sequence[Fold]) -> list[tuple[float, CompactHead]]:
+    def _retrained(self, genomes: BoolArray, folds: Sequence[Fold]) -> list[tuple[float, Heads]]:
         if not len(genomes):
             return []
         data = TrainingSet(self.features.X, self.features.y, self.features.classes, tuple(folds))
-        labels = [self.features.y[fold.evaluate] for fold in folds]
-        return [
-            (
-                float(np.mean([accuracy_score(by_seed[0], y) for by_seed, y in zip(t.logits, labels, strict=True)])),
-                t.heads[0][0],
-            )
-            for t in self._train(data, genomes)
-        ]
+        return self._train(data, genomes)
 
-    def softly(self, genomes: BoolArray, *, exposed: bool = False) -> list[tuple[float, CompactHead]] | None:
-        """Test accuracy and head of each genome `[P, L]` trained by soft targets, as a run does; None without such.
+    def softly(self, genomes: BoolArray, *, exposed: bool = False) -> list[tuple[float, Heads]] | None:
+        """Test accuracy and heads of each genome `[P, L]` trained by soft targets, as a run does; None without such.
 
         Args:
             genomes: P candidates.
@@ -167,22 +168,32 @@ class Ground:
         rows = exposed_rows(self.features, fold, ood_score=config.ood_score, seed=self.seed) if exposed else None
         first = _FIRST_TEACHER_SEED + TEACHER_SEEDS * self.seed
         soft = soften(data, self.encoding.head, config.recipe, first, outliers=rows)
-        trained = self._train(soft, genomes, patient_recipe(config.recipe))
-        labels = self.features.y[fold.evaluate]
-        return [(accuracy_score(t.logits[0][0], labels), t.heads[0][0]) for t in trained]
+        return self._train(soft, genomes, patient_recipe(config.recipe))
 
-    def _train(self, data: TrainingSet, genomes: BoolArray, recipe: Recipe | None = None) -> list[TrainedCandidate]:
+    def _train(self, data: TrainingSet, genomes: BoolArray, recipe: Recipe | None = None) -> list[tuple[float, Heads]]:
         trainer = Trainer(data, self.encoding.head, recipe or self.config.recipe)
-        return trainer.train([self.encoding.decode(g) for g in genomes], [_FIRST_TRAINING_SEED + self.seed])
+        first = _FIRST_TRAINING_SEED + self.trainings * self.seed
+        trained = trainer.train([self.encoding.decode(g) for g in genomes], range(first, first + self.trainings))
+        labels = [self.features.y[fold.evaluate] for fold in data.folds]
+        return [
+            (
+                float(np.mean([accuracy_score(z, y) for y, of in zip(labels, t.logits, strict=True) for z in of])),
+                t.heads[0],
+            )
+            for t in trained
+        ]
 
-    def detection(self, head: CompactHead) -> float | None:
-        """AUROC of telling outliers from the test rows with a trained head; None without out-of-distribution rows."""
+    def detection(self, heads: Heads) -> float | None:
+        """AUROC of telling outliers from the test rows, mean over heads; None without out-of-distribution rows."""
         if self._outliers is None:
             return None
         X, y = self.features.X, self.features.y
         train, test = self.parts.report[0].train, self.parts.report[0].evaluate
-        detector = fit_detector(self.config.ood_score, head, X[train], y[train])
-        return float(auroc(detector.score(X[test])[None], detector.score(self._outliers)[None])[0])
+        found = []
+        for head in heads:
+            detector = fit_detector(self.config.ood_score, head, X[train], y[train])
+            found.append(float(auroc(detector.score(X[test])[None], detector.score(self._outliers)[None])[0]))
+        return float(np.mean(found))
 
     @property
     def _shared(self) -> _Shared:
@@ -199,10 +210,18 @@ class Ground:
         extra = extra_rows(self.features, report, "report", protocol=self.config.protocol, seed=self.seed)
         return extra["ood"][0] if "ood" in extra else None
 
-    def accuracies(self, heads: Sequence[CompactHead], rows: IntArray) -> list[float]:
-        """Accuracy of trained heads on some rows."""
-        X: Float32Array = np.ascontiguousarray(self.features.X[rows])
-        return [accuracy_score(head_logits(head, X), self.features.y[rows]) for head in heads]
+    def modelled(self, baseline: Baseline, data: SelectionData, counts: Sequence[int]) -> list[Heads]:
+        """Models of a baseline that trains them, of as many seeds as there are trainings, for each of `counts`."""
+        by_training = [
+            baseline.models(data, self.encoding, counts, self.seed + number * _NEXT_TRAINING)
+            for number in range(self.trainings)
+        ]
+        return list(zip(*by_training, strict=True))
+
+    def accuracies(self, models: Sequence[Heads], rows: IntArray) -> list[float]:
+        """Accuracy of trained heads on some rows, mean over trainings."""
+        X, y = np.ascontiguousarray(self.features.X[rows]), self.features.y[rows]
+        return [float(np.mean([accuracy_score(head_logits(head, X), y) for head in heads])) for heads in models]
 
 
 def _digest(folds: Sequence[Fold]) -> str:
@@ -243,15 +262,16 @@ def compete(features: Features, config: RunConfig, arguments: Mapping[str, Any])
     Args:
         features: of the data set.
         config: settings of recipe, head and encoding.
-        arguments: `dataset`, `method` (several are joined by `+`), `seed`, `shares` and `evaluations`.
+        arguments: `dataset`, `method` (several are joined by `+`), `seed`, `shares`, `evaluations`, and `trainings`:
+            how often each head is trained.
 
     Returns:
-        One row a method and share: what was wanted and what came of it, with accuracy on validation and test part.
-        Seconds are those of the selection, without the retraining that all methods need. The guided search has
-        its members' test accuracies by soft targets too, which is how a run builds its models, and that of the
-        full head by the same targets.
+        One row a method and share: what was wanted and what came of it, with accuracy on validation and test part,
+        means over the trainings. Seconds are those of the selection, without the retraining that all methods need.
+        The guided search has its members' test accuracies by soft targets too, which is how a run builds its models,
+        and that of the full head by the same targets.
     """
-    ground = Ground.of(features, config, int(arguments["seed"]))
+    ground = Ground.of(features, config, int(arguments["seed"]), int(arguments["trainings"]))
     shares = [float(share) for share in arguments["shares"]]
     data = ground.data(ground.parts.search[0])
     rows: list[Row] = []
@@ -274,8 +294,8 @@ def _masked(ground: Ground, data: SelectionData, method: str, shares: Sequence[f
     validation, _ = ground.retrained(masks, ground.parts.search)
     test, heads = ground.retrained(masks, ground.parts.report)
     return [
-        _row(share, int(mask.sum()), ground, head, v, t, seconds)
-        for share, mask, head, v, t in zip(shares, masks, heads, validation, test, strict=True)
+        _row(share, int(mask.sum()), ground, trained, v, t, seconds)
+        for share, mask, trained, v, t in zip(shares, masks, heads, validation, test, strict=True)
     ]
 
 
@@ -284,16 +304,16 @@ def _modelled(ground: Ground, data: SelectionData, method: str, shares: Sequence
     baseline, counts = get_baseline(method), ground.counts(shares)
     search, report = ground.parts.search[0], ground.parts.report[0]
     started = time.perf_counter()
-    tried = baseline.models(data, ground.encoding, counts, ground.seed)
-    seconds = time.perf_counter() - started
+    tried = ground.modelled(baseline, data, counts)
+    seconds = (time.perf_counter() - started) / ground.trainings
     validation = ground.accuracies(tried, search.evaluate)
     heads = tried
     if ground.parts.protocol == "nested":
-        heads = baseline.models(replace(data, refit=True), ground.encoding, counts, ground.seed)
+        heads = ground.modelled(baseline, replace(data, refit=True), counts)
     test = ground.accuracies(heads, report.evaluate)
     return [
-        _row(share, count, ground, head, v, t, seconds)
-        for share, count, head, v, t in zip(shares, counts, heads, validation, test, strict=True)
+        _row(share, count, ground, trained, v, t, seconds)
+        for share, count, trained, v, t in zip(shares, counts, heads, validation, test, strict=True)
     ]
 
 
@@ -393,8 +413,9 @@ def best_within(fitness: FloatArray, active: IntArray, count: int) -> int | None
 
 
 def _row(
-    share: float, active: int, ground: Ground, head: CompactHead, validation: float, test: float, seconds: float
+    share: float, active: int, ground: Ground, heads: Heads, validation: float, test: float, seconds: float
 ) -> Row:
+    head = heads[0]
     return {
         "share": share,
         "active_neurons": active,
@@ -403,6 +424,6 @@ def _row(
         "validation_accuracy": validation,
         "test_accuracy": test,
         "features_read": int(np.abs(head.matrices[0]).any(axis=1).sum()),
-        **({} if (detected := ground.detection(head)) is None else {"test_auroc": detected}),
+        **({} if (detected := ground.detection(heads)) is None else {"test_auroc": detected}),
         "seconds": round(seconds, 3),
     }

@@ -22,6 +22,7 @@ class Settings:
         evaluations: budget of each search.
         encodings: what is pruned, for experiments that compare several encodings; None for the published ones.
         classes: how many classes are left out in turn, from the first on.
+        trainings: how often `sparsity` and `guided` train each head, the dense one too; figures are means.
     """
 
     seeds: int = 5
@@ -30,6 +31,7 @@ class Settings:
     evaluations: int = 200
     encodings: tuple[str, ...] | None = None
     classes: int = 6
+    trainings: int = 3
 
 
 class Experiment(Protocol):

@@ -11,7 +11,7 @@ import numpy as np
 
 from evoprune._types import FloatArray
 from evoprune.errors import ConfigError
-from evoprune.experiments._columns import NO_FIGURES, distinct, protocol_of
+from evoprune.experiments._columns import NO_FIGURES, distinct, protocol_of, times
 from evoprune.experiments._contest import SEARCHES, Ground, Variant, evaluated, searched
 from evoprune.experiments._experiment import Settings
 from evoprune.experiments._markdown import escaped, percent, table
@@ -56,7 +56,7 @@ class Guided:
                 raise ConfigError(f"experiment 'guided' prunes features, not {config.encoding!r}; leave --encoding out")
             common = {"dataset": dataset, "evaluations": settings.evaluations}
             for seed in range(settings.seeds):
-                own = {**common, "seed": seed}
+                own = {**common, "seed": seed, "trainings": settings.trainings}
                 for part in PARTS:
                     arguments = {**own, "part": part, "shares": list(settings.shares)}
                     found.append(Task(f"{dataset}/{part}/{seed}", config, without_a_part, arguments))
@@ -85,7 +85,7 @@ class Guided:
         return "\n".join(
             [
                 "Budgeted accuracy: test accuracy of the member that the search picks within each share of active "
-                f"features, mean over the shares, % (protocol {protocol}).",
+                f"features, mean over the shares, %; protocol {protocol}, heads trained {times(settings.trainings)}.",
                 "",
                 table(["search", *map(escaped, datasets), "all"], lines),
                 "",
@@ -103,9 +103,9 @@ def without_a_part(features: Features, config: RunConfig, arguments: Mapping[str
     Args:
         features: of the data set.
         config: settings of recipe, head and encoding.
-        arguments: `dataset`, `part`, `seed`, `shares` and `evaluations`.
+        arguments: `dataset`, `part`, `seed`, `shares`, `evaluations` and `trainings`.
     """
-    ground = Ground.of(features, config, int(arguments["seed"]))
+    ground = Ground.of(features, config, int(arguments["seed"]), int(arguments["trainings"]))
     part, whole = str(arguments["part"]), Variant.of("guided", config)
     variant = {
         "complete": whole,
@@ -127,9 +127,9 @@ def front_of_three(features: Features, config: RunConfig, arguments: Mapping[str
     Args:
         features: of the data set, with out-of-distribution rows.
         config: settings of recipe, head and encoding.
-        arguments: `dataset`, `seed` and `evaluations`.
+        arguments: `dataset`, `seed`, `evaluations` and `trainings`.
     """
-    ground = Ground.of(features, config, int(arguments["seed"]))
+    ground = Ground.of(features, config, int(arguments["seed"]), int(arguments["trainings"]))
     objectives = (*SEARCHES["guided"], "ood")
     genomes, values = evaluated(ground, Variant.of("guided", config), objectives, int(arguments["evaluations"]))
     members = genomes[non_dominated(values, (False, False, True))]
@@ -143,8 +143,8 @@ def front_of_three(features: Features, config: RunConfig, arguments: Mapping[str
         found = {"": by_labels[number]}
         if softly is not None:
             found |= {"soft_": softly[number], "random_": softly[len(members) + number]}
-        for name, (accuracy, head) in found.items():
-            row |= {f"{name}test_accuracy": accuracy, f"{name}test_auroc": ground.detection(head)}
+        for name, (accuracy, heads) in found.items():
+            row |= {f"{name}test_accuracy": accuracy, f"{name}test_auroc": ground.detection(heads)}
         rows.append(row)
     return rows
 

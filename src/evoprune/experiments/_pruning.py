@@ -104,7 +104,7 @@ def prune(features: Features, config: RunConfig, arguments: Mapping[str, Any]) -
         config: settings of recipe, head and encoding.
         arguments: `dataset`, `seed`, `methods` and `evaluations`; `about` holds more to say in each row.
     """
-    common = {key: arguments[key] for key in ("dataset", "seed", "evaluations")}
+    common = {key: arguments[key] for key in ("dataset", "seed", "evaluations")} | {"trainings": 1}
     (evolved,) = compete(features, config, {**common, "method": "genetic", "shares": [1.0]})
     found = [evolved]
     for method in arguments["methods"]:

@@ -12,7 +12,7 @@ from evoprune._types import BoolArray, FloatArray
 from evoprune.analysis import cliques, compare_all, critical_difference, friedman
 from evoprune.baselines import BASELINES
 from evoprune.errors import ConfigError
-from evoprune.experiments._columns import measured, protocol_of
+from evoprune.experiments._columns import measured, protocol_of, times
 from evoprune.experiments._contest import SEARCHES, compete
 from evoprune.experiments._experiment import Settings
 from evoprune.experiments._markdown import COMPARISON_HEADER, comparison_lines, escaped, percent, table
@@ -50,6 +50,7 @@ class Sparsity:
                     "method": method,
                     "seed": seed,
                     "shares": _shares_of(method, settings),
+                    "trainings": settings.trainings,
                     **({"evaluations": settings.evaluations} if method in SEARCHES else {}),
                 },
             )
@@ -81,6 +82,7 @@ class Sparsity:
             emphasised=[titled(m) for m in methods if m in SEARCHES],
         )
         parts = ["![Test accuracy over active share](sparsity.png)", ""]
+        parts += [f"Each head is trained {times(settings.trainings)}; a figure of one seed is the mean of these.", ""]
         for dataset in datasets:
             broken = {method for method in methods if any(_is_of(name, dataset, method) for name in failed)}
             shown = _table(cells[dataset], dense[dataset], settings, protocol, broken)
