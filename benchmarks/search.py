@@ -37,6 +37,7 @@ from evoprune.search import hypervolume
 from evoprune.training import get_recipe
 from evoprune.workflow import load_features, make_config
 
+PARTS = ("sparsity", "guided")
 FILTERS = ("anova", "mutual_info", "forest", "gates", "magnitude")
 STRONGEST = "gates_iterative"
 LOWER_IS_BETTER = {method for method, names in SEARCHES.items() if not get_objectives(names)[0].maximize}
@@ -86,12 +87,18 @@ def main() -> int:
     parser.add_argument("--evaluations", type=int, default=300)
     parser.add_argument("--trainings", type=int, default=Settings.trainings, help="of each head; figures are means")
     parser.add_argument(
-        "--parts", default="sparsity,guided", help="what to compute or continue; a part that is missing has no figures"
+        "--parts", default=",".join(PARTS), help="what to compute or continue; a part that is missing has no figures"
     )
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--output", type=Path, default=Path("runs/search"))
     parser.add_argument("--json", type=Path, default=None)
     args = parser.parse_args()
+    parts = [part for part in args.parts.split(",") if part]
+    if unknown := [part for part in parts if part not in PARTS]:
+        parser.error(f"--parts {unknown[0]!r} is unknown; choose among {', '.join(PARTS)}")
+    compared = args.output / "sparsity" / "sparsity.csv"
+    if "sparsity" not in parts and not compared.is_file():
+        parser.error(f"{compared} is not there, and all figures begin with it; add sparsity to --parts {args.parts!r}")
 
     sources = [path.resolve() for path in args.features]
     configs = {
@@ -105,11 +112,11 @@ def main() -> int:
     }
     features = {name: load_features(config) for name, config in configs.items()}
     settings = Settings(seeds=args.seeds, evaluations=args.evaluations, trainings=args.trainings)
-    for name in [part for part in args.parts.split(",") if part]:
+    for name in parts:
         print(f"{name} ..", file=sys.stderr, flush=True)
         wanted = settings if name == "sparsity" else replace(settings, seeds=args.part_seeds or args.seeds)
         run_experiment(get_experiment(name), configs, features, wanted, args.output / name, workers=args.workers)
-    rows = read(args.output / "sparsity" / "sparsity.csv")
+    rows = read(compared)
     guided = args.output / "guided"
     extra = read(guided / "guided.csv") if (guided / "guided.csv").is_file() else []
     found = figures(

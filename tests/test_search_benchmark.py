@@ -187,3 +187,16 @@ def test_the_smallest_share_is_read_at_finer_shares_and_for_all_sets_together(be
     widths = {"blobs": WIDTH, "dots": WIDTH}
     found = bench.figures(rows, [], widths, {"blobs": 3, "dots": 4}, Settings(seeds=1, shares=SHARES))
     assert found["smallest_share"] == {"blobs": 0.2, "dots": 1.0, "all sets": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("parts", "sentence"),
+    [("sparsity,guidd", "'guidd' is unknown"), ("", "is not there"), ("guided", "add sparsity to --parts")],
+)
+def test_parts_that_are_unknown_or_not_there_are_refused(bench, monkeypatch, capsys, tmp_path, parts, sentence):
+    given = ["search.py", "--features", "blobs.npz", "--output", str(tmp_path), "--parts", parts]
+    monkeypatch.setattr("sys.argv", given)
+    with pytest.raises(SystemExit) as stopped:
+        bench.main()
+    assert stopped.value.code == 2
+    assert sentence in capsys.readouterr().err

@@ -275,6 +275,17 @@ def test_a_smaller_call_says_that_there_is_more(finished, features, config, tmp_
     assert run_experiment(experiment, *given, SETTINGS, tmp_path / "out") == whole
 
 
+def test_other_trainings_are_other_work_in_the_same_folder(in_this_process, finished, features, config, tmp_path):
+    folder, whole = finished
+    shutil.copytree(folder, tmp_path / "out")
+    experiment, given = get_experiment("sparsity"), ({"blobs": config}, {"blobs": features})
+    once = replace(SETTINGS, seeds=1, methods=("anova", "dense"), trainings=1)
+    report = run_experiment(experiment, *given, once, tmp_path / "out")
+    assert "the folder also keeps 8 tasks" in report
+    assert "Each head is trained once;" in report
+    assert "Each head is trained 3 times;" in whole
+
+
 def test_the_same_data_are_not_two_data_sets(in_this_process, features, config, tmp_path):
     other = replace(features, digest="another")
     for name, of, same in (("copy", features, True), ("other", other, False)):

@@ -24,7 +24,7 @@ from evoprune.features import Features
 from evoprune.report import csv_cell
 from evoprune.workflow import EXPERIMENT, RunConfig, require_room
 
-_NOT_IDENTITY = {"seeds", "methods", "shares", "encodings", "classes", "evaluations"}
+_NOT_IDENTITY = {"seeds", "methods", "shares", "encodings", "classes", "evaluations", "trainings"}
 """Settings that only add or leave out tasks."""
 
 
@@ -102,8 +102,8 @@ def _left_out(others: int) -> list[str]:
         return []
     tasks = "1 task that is" if others == 1 else f"{others} tasks that are"
     return [
-        f"Not all that is computed: the folder also keeps {tasks} no part of this call (other seeds, methods, shares "
-        "or evaluations). A call that asks for them too reports them again, without computing.",
+        f"Not all that is computed: the folder also keeps {tasks} no part of this call (other seeds, methods, shares, "
+        "evaluations or trainings). A call that asks for them too reports them again, without computing.",
         "",
     ]
 
