@@ -45,7 +45,8 @@ class Recipe(BaseModel):
         hidden_dropout: share of active hidden units zeroed while training, at full width.
         label_smoothing: share of the target spread evenly over the classes.
         groups: the active units of a single hidden layer are divided into so many groups, of at least 64 units each,
-            that are trained apart and decide by their mean; 1 for one network. Methods that train networks of
+            that are trained apart and decide by their mean; 1 for one network. Dropout of hidden units counts a group
+            as the narrow layer that it is. Methods that train networks of
             their own, such as polynomial decay, always have one.
         precision: of the products of hidden layers, forward and backward; weights, optimizer
             and output layer are always float32.
