@@ -4,7 +4,8 @@
 
 Budgeted accuracy (BA): for each budget of 1, 2, 5, 10, 15, 25, 50 and 100 % of the features, the
 member that validation picks among those that read at most so many; mean of their test accuracies.
-A method without a member within a budget is compared on the budgets that it has.
+A method without a member within a budget is compared on the budgets that it has. "Equal shares" leaves that
+choice out: what the guided search has within a share against the mask of just that size.
 
 All methods' masks are retrained by one recipe, by labels, each head several times with seeds of its
 own (`--trainings`), and accuracies are means over these. "As delivered" reads the same members of the guided
@@ -22,7 +23,7 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from evoprune.workflow import load_features, make_config
 PARTS = ("sparsity", "guided")
 FILTERS = ("anova", "mutual_info", "forest", "gates", "magnitude")
 STRONGEST = "gates_iterative"
+DENSE = ("dense", "dense_dropout")
 LOWER_IS_BETTER = {method for method, names in SEARCHES.items() if not get_objectives(names)[0].maximize}
 """Searches whose fitness is a loss."""
 
@@ -75,6 +77,20 @@ def picks(rows: Rows, width: int, shares: Sequence[float], column: str = "test_a
             order = np.lexsort((read_features[within], -np.array(fitness)[within]))
             found[number] = test[within[order[0]]]
     return found
+
+
+def at_shares(rows: Rows, width: int, shares: Sequence[float], column: str = "test_accuracy") -> np.ndarray:
+    """Test accuracy of the row of each share itself, NaN where there is none or it reads more features.
+
+    Args:
+        rows: of one method, data set and seed.
+        width: number of features.
+        shares: of active features.
+        column: that holds the test accuracy.
+    """
+    small = [r for r in rows if r.get("share") and int(r["features_read"]) <= max(1, round(float(r["share"]) * width))]
+    by_share = {float(r["share"]): float(r.get(column) or "nan") for r in small}
+    return np.array([by_share.get(share, np.nan) for share in shares])
 
 
 def main() -> int:
@@ -140,11 +156,16 @@ def figures(
     """All figures of the table, in points (hundredths) where they are accuracies."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
 
-    def of(method: str, column: str = "test_accuracy", shares: Sequence[float] = settings.shares) -> np.ndarray:
+    def of(
+        method: str,
+        column: str = "test_accuracy",
+        shares: Sequence[float] = settings.shares,
+        read: Callable[[Rows, int, Sequence[float], str], np.ndarray] = picks,
+    ) -> np.ndarray:
         return np.stack(
             [
                 [
-                    picks(
+                    read(
                         [r for r in rows if (r["dataset"], r["method"], r["seed"]) == (d, method, str(s))],
                         w,
                         shares,
@@ -159,12 +180,15 @@ def figures(
     picked = {method: of(method) for method in methods}
     dense, finer = picked["dense"][:, :, -1], sorted({*settings.shares, *FINER})
     labelled = against_each(picked, picked["guided"], list(widths))
+    equal = {method: of(method, read=at_shares) for method in methods if method not in DENSE}
+    labelled["equal_shares"] = at_equal_shares(equal, equal["guided"])
     labelled["smallest_share"] = smallest(of("guided", shares=finer), dense, list(widths), finer)
     softly = of("guided", "soft_test_accuracy")
     delivered = None
     if np.isfinite(softly).any():
         delivered = against_each(picked, softly, list(widths))
         delivered["smallest_share"] = smallest(of("guided", "soft_test_accuracy", finer), dense, list(widths), finer)
+        delivered["equal_shares"] = at_equal_shares(equal, of("guided", "soft_test_accuracy", read=at_shares))
         control = 100 * (of("guided", "soft_dense_test_accuracy")[:, :, -1] - dense)
         delivered["dense_by_soft_targets_minus_dense"] = dict(
             zip(widths, map(float, control.mean(axis=1)), strict=True)
@@ -189,7 +213,7 @@ def against_each(picked: dict[str, np.ndarray], ours: np.ndarray, names: Sequenc
     methods = list(picked)
     against = {}
     for method in methods:
-        if method in ("guided", "dense", "dense_dropout"):
+        if method in ("guided", *DENSE):
             continue
         gaps = 100 * np.nanmean(ours - picked[method], axis=2)
         by_set = gaps.mean(axis=1)
@@ -198,7 +222,7 @@ def against_each(picked: dict[str, np.ndarray], ours: np.ndarray, names: Sequenc
             "sets": dict(zip(names, map(float, by_set), strict=True)),
             "budgets": int(np.isfinite(picked[method]).all(axis=(0, 1)).sum()),
         }
-    whole = [m for m in methods if m not in ("dense", "dense_dropout") and np.isfinite(picked[m]).all()]
+    whole = [m for m in methods if m not in DENSE and np.isfinite(picked[m]).all()]
     means = {m: (ours if m == "guided" else picked[m]).mean(axis=2).ravel() for m in whole}
     tests = compare_all(means, "guided")
     for test in tests:
@@ -212,6 +236,18 @@ def against_each(picked: dict[str, np.ndarray], ours: np.ndarray, names: Sequenc
             "sets": dict(zip(names, map(float, single.mean(axis=1)), strict=True)),
         },
     }
+
+
+def at_equal_shares(accuracies: dict[str, np.ndarray], ours: np.ndarray) -> dict[str, float]:
+    """The guided search minus each method that has a mask of every share, in points: means over sets, seeds and shares.
+
+    Args:
+        accuracies: of each method at each share `[sets, seeds, shares]`.
+        ours: those of the guided search.
+    """
+    whole = {m: values for m, values in accuracies.items() if m != "guided" and np.isfinite(values).all()}
+    gaps = {method: 100 * float(np.mean(ours - values)) for method, values in whole.items()}
+    return dict(sorted(gaps.items(), key=lambda item: item[1]))
 
 
 def smallest(
@@ -278,11 +314,11 @@ def table(found: dict[str, Any]) -> str:
     """The figures as Markdown."""
     lines = [*opponents(found["against"]), ""]
     lines += ["* filter, ** iterative gated elimination; points, means over seeds; all by one recipe.", ""]
-    for key in ("smallest_share", "single_minus_dense", "hypervolume", "reach"):
+    for key in ("equal_shares", "smallest_share", "single_minus_dense", "hypervolume", "reach"):
         lines.append(f"{key}: {json.dumps(found[key])}")
     if (delivered := found["as_delivered"]) is not None:
         lines += ["", "As delivered, by soft targets:", "", *opponents(delivered["against"]), ""]
-        for key in ("smallest_share", "single_minus_dense", "dense_by_soft_targets_minus_dense"):
+        for key in ("equal_shares", "smallest_share", "single_minus_dense", "dense_by_soft_targets_minus_dense"):
             lines.append(f"{key}: {json.dumps(delivered[key])}")
     return "\n".join([*lines, ""])
 

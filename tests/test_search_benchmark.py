@@ -189,6 +189,24 @@ def test_the_smallest_share_is_read_at_finer_shares_and_for_all_sets_together(be
     assert found["smallest_share"] == {"blobs": 0.2, "dots": 1.0, "all sets": 0.2}
 
 
+def test_equal_shares_compare_masks_of_one_size_without_a_choice(bench):
+    def of(method, given):
+        return [
+            row(method, read, 1 - t, t, fitness=1 - t if method == "guided" else "", share=share)
+            for share, (read, t) in zip(SHARES, given, strict=True)
+        ]
+
+    # Within the largest share the search takes half of it.
+    ours = of("guided", ((1, 0.5), (10, 0.6), (50, 0.8), (50, 0.8)))
+    # Its best by validation is its smallest, of which equal shares know nothing.
+    masks = of("anova", ((1, 0.4), (10, 0.6), (50, 0.7), (100, 0.9)))
+    weights = of("weight_pruning", [(100, 0.9)] * 4)
+    rows = [*ours, *masks, *weights, row("dense", WIDTH, 0.5, 0.8, share=1.0)]
+    found = bench.figures(rows, [], {"blobs": WIDTH}, {"blobs": 2}, Settings(seeds=1, shares=SHARES))
+    assert found["equal_shares"] == pytest.approx({"anova": 100 * np.mean([0.1, 0, 0.1, -0.1])})
+    assert found["against"]["anova"]["mean"] == pytest.approx(100 * np.mean([0.1, 0.2, 0.4, 0.4]))
+
+
 @pytest.mark.parametrize(
     ("parts", "sentence"),
     [("sparsity,guidd", "'guidd' is unknown"), ("", "is not there"), ("guided", "add sparsity to --parts")],
