@@ -96,6 +96,7 @@ def test_each_part_is_the_whole_search_without_it(blobs, small, monkeypatch):
         "complete": whole,
         "prior": replace(whole, options=SearchOptions(prior=False)),
         "recombination": replace(whole, options=SearchOptions(recombination=False)),
+        "gates": replace(whole, options=SearchOptions(prior=False, recombination=False)),
         "correction": replace(whole, corrected=False),
         "folds": replace(whole, folds=1),
     }

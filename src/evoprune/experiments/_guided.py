@@ -24,10 +24,11 @@ PARTS = {
     "complete": "complete",
     "prior": "without the prior",
     "recombination": "without gated recombination",
+    "gates": "without either",
     "correction": "without the correction",
     "folds": "one validation part, not three folds",
 }
-"""What is switched off, one at a time."""
+"""What is switched off, one at a time, and prior and recombination together: each makes up for the other."""
 
 _RANDOM_STREAM = 7
 """Keeps the draw of the control's masks apart from others with the same seed."""
@@ -111,6 +112,7 @@ def without_a_part(features: Features, config: RunConfig, arguments: Mapping[str
         "complete": whole,
         "prior": replace(whole, options=whole.options.model_copy(update={"prior": False})),
         "recombination": replace(whole, options=whole.options.model_copy(update={"recombination": False})),
+        "gates": replace(whole, options=whole.options.model_copy(update={"prior": False, "recombination": False})),
         "correction": replace(whole, corrected=False),
         "folds": replace(whole, folds=1),
     }[part]
