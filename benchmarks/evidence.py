@@ -23,7 +23,7 @@ import numpy as np
 from evoprune import __version__
 from evoprune.analysis import spearman_with_interval
 from evoprune.baselines import BASELINES
-from evoprune.experiments import Settings, get_experiment, run_experiment
+from evoprune.experiments import ALWAYS_DENSE, Settings, get_experiment, run_experiment
 from evoprune.training import get_recipe
 from evoprune.workflow import load_features, make_config
 
@@ -101,7 +101,7 @@ def sparsity(rows: Rows) -> list[str]:
     small = np.tile(shares <= 0.1, len(distinct(rows, "dataset")))
     order = sorted((m for m in cells if np.isfinite(cells[m]).any()), key=lambda m: -np.nanmean(cells[m]))
     for method in order:
-        if method in ("dense", "dense_dropout"):
+        if method in ALWAYS_DENSE:
             continue
         title = "**guided search**" if method == "guided" else method
         title = BASELINES[method].title if method in BASELINES else title

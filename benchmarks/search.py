@@ -32,7 +32,7 @@ import numpy as np
 
 from evoprune.analysis import compare_all
 from evoprune.baselines import BASELINES
-from evoprune.experiments import FINER, SEARCHES, Settings, get_experiment, run_experiment
+from evoprune.experiments import ALWAYS_DENSE, FINER, SEARCHES, Settings, get_experiment, run_experiment
 from evoprune.objectives import get_objectives
 from evoprune.search import hypervolume
 from evoprune.training import get_recipe
@@ -41,7 +41,6 @@ from evoprune.workflow import load_features, make_config
 PARTS = ("sparsity", "guided")
 FILTERS = ("anova", "mutual_info", "forest", "gates", "magnitude")
 STRONGEST = "gates_iterative"
-DENSE = ("dense", "dense_dropout")
 LOWER_IS_BETTER = {method for method, names in SEARCHES.items() if not get_objectives(names)[0].maximize}
 """Searches whose fitness is a loss."""
 
@@ -66,8 +65,7 @@ def picks(rows: Rows, width: int, shares: Sequence[float], column: str = "test_a
         column: that holds the test accuracy.
     """
     read_features = np.array([int(row["features_read"]) for row in rows])
-    # The guided search's fitness is a loss, all others' an accuracy.
-    signs = [-1 if row["method"] == "guided" else 1 for row in rows]
+    signs = [-1 if row["method"] in LOWER_IS_BETTER else 1 for row in rows]
     fitness = [s * float(row.get("fitness") or row["validation_accuracy"]) for s, row in zip(signs, rows, strict=True)]
     test = [float(row.get(column) or "nan") for row in rows]
     found = np.full(len(shares), np.nan)
@@ -155,6 +153,9 @@ def figures(
 ) -> dict[str, Any]:
     """All figures of the table, in points (hundredths) where they are accuracies."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
+    grouped: dict[tuple[str, str, str], Rows] = {}
+    for row in rows:
+        grouped.setdefault((row["dataset"], row["method"], row["seed"]), []).append(row)
 
     def of(
         method: str,
@@ -164,15 +165,7 @@ def figures(
     ) -> np.ndarray:
         return np.stack(
             [
-                [
-                    read(
-                        [r for r in rows if (r["dataset"], r["method"], r["seed"]) == (d, method, str(s))],
-                        w,
-                        shares,
-                        column,
-                    )
-                    for s in range(settings.seeds)
-                ]
+                [read(grouped.get((d, method, str(s)), []), w, shares, column) for s in range(settings.seeds)]
                 for d, w in widths.items()
             ]
         )
@@ -180,7 +173,7 @@ def figures(
     picked = {method: of(method) for method in methods}
     dense, finer = picked["dense"][:, :, -1], sorted({*settings.shares, *FINER})
     labelled = against_each(picked, picked["guided"], list(widths))
-    equal = {method: of(method, read=at_shares) for method in methods if method not in DENSE}
+    equal = {method: of(method, read=at_shares) for method in methods if method not in ALWAYS_DENSE}
     labelled["equal_shares"] = at_equal_shares(equal, equal["guided"])
     labelled["smallest_share"] = smallest(of("guided", shares=finer), dense, list(widths), finer)
     softly = of("guided", "soft_test_accuracy")
@@ -213,7 +206,7 @@ def against_each(picked: dict[str, np.ndarray], ours: np.ndarray, names: Sequenc
     methods = list(picked)
     against = {}
     for method in methods:
-        if method in ("guided", *DENSE):
+        if method in ("guided", *ALWAYS_DENSE):
             continue
         gaps = 100 * np.nanmean(ours - picked[method], axis=2)
         by_set = gaps.mean(axis=1)
@@ -222,7 +215,7 @@ def against_each(picked: dict[str, np.ndarray], ours: np.ndarray, names: Sequenc
             "sets": dict(zip(names, map(float, by_set), strict=True)),
             "budgets": int(np.isfinite(picked[method]).all(axis=(0, 1)).sum()),
         }
-    whole = [m for m in methods if m not in DENSE and np.isfinite(picked[m]).all()]
+    whole = [m for m in methods if m not in ALWAYS_DENSE and np.isfinite(picked[m]).all()]
     means = {m: (ours if m == "guided" else picked[m]).mean(axis=2).ravel() for m in whole}
     tests = compare_all(means, "guided")
     for test in tests:

@@ -4,11 +4,12 @@ from evoprune.experiments._contest import SEARCHES
 from evoprune.experiments._experiment import Experiment, Settings
 from evoprune.experiments._registry import EXPERIMENTS, get_experiment
 from evoprune.experiments._run import run_experiment
-from evoprune.experiments._sparsity import FINER, titled
+from evoprune.experiments._sparsity import ALWAYS_DENSE, FINER, titled
 from evoprune.experiments._sparsity_table import SparsityTable, load_sparsity
 from evoprune.experiments._tasks import Progress, Row, Task
 
 __all__ = [
+    "ALWAYS_DENSE",
     "EXPERIMENTS",
     "FINER",
     "SEARCHES",

@@ -187,12 +187,12 @@ class Ground:
         """AUROC of telling outliers from the test rows, mean over heads; None without out-of-distribution rows."""
         if self._outliers is None:
             return None
-        X, y = self.features.X, self.features.y
-        train, test = self.parts.report[0].train, self.parts.report[0].evaluate
+        X, y, (fold, *_) = self.features.X, self.features.y, self.parts.report
+        X_train, y_train, X_test = X[fold.train], y[fold.train], X[fold.evaluate]
         found = []
         for head in heads:
-            detector = fit_detector(self.config.ood_score, head, X[train], y[train])
-            found.append(float(auroc(detector.score(X[test])[None], detector.score(self._outliers)[None])[0]))
+            detector = fit_detector(self.config.ood_score, head, X_train, y_train)
+            found.append(float(auroc(detector.score(X_test)[None], detector.score(self._outliers)[None])[0]))
         return float(np.mean(found))
 
     @property

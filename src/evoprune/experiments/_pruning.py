@@ -16,7 +16,7 @@ from evoprune.experiments._contest import SEARCHES, compete
 from evoprune.experiments._experiment import Settings
 from evoprune.experiments._markdown import COMPARISON_HEADER, comparison_lines, escaped, percent, table
 from evoprune.experiments._published import PRUNING
-from evoprune.experiments._sparsity import methods_of, titled
+from evoprune.experiments._sparsity import ALWAYS_DENSE, methods_of, titled
 from evoprune.experiments._tasks import Row, Task
 from evoprune.features import Features
 from evoprune.heads import default_head
@@ -26,8 +26,6 @@ from evoprune.workflow import RunConfig
 _ENCODINGS = ("first", "second", "both", "features")
 _EVALUATIONS_OF_BOTH = 1.5
 """The published search of both layers has 300 evaluations where the others have 200."""
-
-_ALWAYS_DENSE = {"dense", "dense_dropout"}
 
 
 class Pruning:
@@ -109,7 +107,7 @@ def prune(features: Features, config: RunConfig, arguments: Mapping[str, Any]) -
     found = [evolved]
     for method in arguments["methods"]:
         if method != "genetic":
-            shares = [1.0 if method in _ALWAYS_DENSE else evolved["active_share"]]
+            shares = [1.0 if method in ALWAYS_DENSE else evolved["active_share"]]
             try:
                 found += compete(features, config, {**common, "method": method, "shares": shares})
             except Exception as error:
