@@ -3,7 +3,8 @@
     python benchmarks/search.py --features A.npz --features B.npz [--ood C.npz ..] [--seeds 5] [--json OUT]
 
 Budgeted accuracy (BA): for each budget of 1, 2, 5, 10, 15, 25, 50 and 100 % of the features, the
-member that validation picks among those that read at most so many; mean of their test accuracies.
+member that validation picks among those that read at most so many; mean of their test accuracies. With
+`--encoding connections`, of the connections out of the features, which is what methods of weight pruning switch off.
 A method without a member within a budget is compared on the budgets that it has. "Equal shares" leaves that
 choice out: what the guided search has within a share against the mask of just that size.
 
@@ -32,13 +33,18 @@ import numpy as np
 
 from evoprune.analysis import compare_all
 from evoprune.baselines import BASELINES
+from evoprune.errors import ConfigError
 from evoprune.experiments import ALWAYS_DENSE, FINER, SEARCHES, Settings, get_experiment, run_experiment
+from evoprune.heads import Head, parse_encoding
 from evoprune.objectives import get_objectives
 from evoprune.search import hypervolume
 from evoprune.training import get_recipe
 from evoprune.workflow import load_features, make_config
 
 PARTS = ("sparsity", "guided")
+SIZES = {"features": "features_read", "connections": "active_neurons"}
+"""Encodings, and the column that holds the size of a model; single weights that are off save no feature."""
+
 FILTERS = ("anova", "mutual_info", "forest", "gates", "magnitude")
 STRONGEST = "gates_iterative"
 LOWER_IS_BETTER = {method for method, names in SEARCHES.items() if not get_objectives(names)[0].maximize}
@@ -53,40 +59,46 @@ def read(path: Path) -> Rows:
         return list(csv.DictReader(file))
 
 
-def picks(rows: Rows, width: int, shares: Sequence[float], column: str = "test_accuracy") -> np.ndarray:
+def picks(
+    rows: Rows, width: int, shares: Sequence[float], column: str = "test_accuracy", size: str = SIZES["features"]
+) -> np.ndarray:
     """Test accuracy of what validation picks within each share, NaN where nothing is so small.
 
     A search picks by its own fitness, in the direction of its first objective.
 
     Args:
         rows: of one method, data set and seed.
-        width: number of features.
+        width: number of features, or of connections.
         shares: budgets.
         column: that holds the test accuracy.
+        size: column that holds how many of them there are.
     """
-    read_features = np.array([int(row["features_read"]) for row in rows])
+    sizes = np.array([int(row[size]) for row in rows])
     signs = [-1 if row["method"] in LOWER_IS_BETTER else 1 for row in rows]
     fitness = [s * float(row.get("fitness") or row["validation_accuracy"]) for s, row in zip(signs, rows, strict=True)]
     test = [float(row.get(column) or "nan") for row in rows]
     found = np.full(len(shares), np.nan)
     for number, share in enumerate(shares):
-        within = np.flatnonzero(read_features <= max(1, round(share * width)))
+        within = np.flatnonzero(sizes <= max(1, round(share * width)))
         if len(within):
-            order = np.lexsort((read_features[within], -np.array(fitness)[within]))
+            order = np.lexsort((sizes[within], -np.array(fitness)[within]))
             found[number] = test[within[order[0]]]
     return found
 
 
-def at_shares(rows: Rows, width: int, shares: Sequence[float], column: str = "test_accuracy") -> np.ndarray:
-    """Test accuracy of the row of each share itself, NaN where there is none or it reads more features.
+def at_shares(
+    rows: Rows, width: int, shares: Sequence[float], column: str = "test_accuracy", size: str = SIZES["features"]
+) -> np.ndarray:
+    """Test accuracy of the row of each share itself, NaN where there is none or it is larger.
 
     Args:
         rows: of one method, data set and seed.
-        width: number of features.
-        shares: of active features.
+        width: number of features, or of connections.
+        shares: of those that are active.
         column: that holds the test accuracy.
+        size: column that holds how many of them there are.
     """
-    small = [r for r in rows if r.get("share") and int(r["features_read"]) <= max(1, round(float(r["share"]) * width))]
+    small = [r for r in rows if r.get("share") and int(r[size]) <= max(1, round(float(r["share"]) * width))]
     by_share = {float(r["share"]): float(r.get(column) or "nan") for r in small}
     return np.array([by_share.get(share, np.nan) for share in shares])
 
@@ -101,15 +113,23 @@ def main() -> int:
     parser.add_argument("--evaluations", type=int, default=300)
     parser.add_argument("--trainings", type=int, default=Settings.trainings, help="of each head; figures are means")
     parser.add_argument(
-        "--parts", default=",".join(PARTS), help="what to compute or continue; a part that is missing has no figures"
+        "--parts",
+        default=None,
+        help="what to compute or continue; a part that is missing has no figures [default: all]",
     )
+    parser.add_argument("--encoding", choices=SIZES, default="features", help="connections: the part sparsity alone")
+    parser.add_argument("--methods", default=None, help="as for `evoprune experiment sparsity` [default: all]")
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument("--output", type=Path, default=Path("runs/search"))
     parser.add_argument("--json", type=Path, default=None)
     args = parser.parse_args()
-    parts = [part for part in args.parts.split(",") if part]
-    if unknown := [part for part in parts if part not in PARTS]:
-        parser.error(f"--parts {unknown[0]!r} is unknown; choose among {', '.join(PARTS)}")
+    served = PARTS if args.encoding == "features" else PARTS[:1]
+    parts = list(served) if args.parts is None else [part for part in args.parts.split(",") if part]
+    if unknown := [part for part in parts if part not in served]:
+        parser.error(f"--parts {unknown[0]!r} is unknown with these settings; choose among {', '.join(served)}")
+    methods = None if args.methods is None else tuple(method.strip() for method in args.methods.split(","))
+    if methods is not None and (missing := {"guided", "dense"} - set(methods)):
+        parser.error(f"--methods {args.methods!r} lacks {min(missing)}, which all figures are read against; add it")
     compared = args.output / "sparsity" / "sparsity.csv"
     if "sparsity" not in parts and not compared.is_file():
         parser.error(f"{compared} is not there, and all figures begin with it; add sparsity to --parts {args.parts!r}")
@@ -119,26 +139,36 @@ def main() -> int:
         source.stem: make_config(
             data=str(source),
             kind="features",
+            encoding=args.encoding,
             recipe=get_recipe("fast"),
             ood=[str(other) for path in args.ood if (other := path.resolve()) != source],
         )
         for source in sources
     }
     features = {name: load_features(config) for name, config in configs.items()}
-    settings = Settings(seeds=args.seeds, evaluations=args.evaluations, trainings=args.trainings)
+    settings = Settings(seeds=args.seeds, evaluations=args.evaluations, trainings=args.trainings, methods=methods)
     for name in parts:
         print(f"{name} ..", file=sys.stderr, flush=True)
-        wanted = settings if name == "sparsity" else replace(settings, seeds=args.part_seeds or args.seeds)
-        run_experiment(get_experiment(name), configs, features, wanted, args.output / name, workers=args.workers)
+        wanted = (
+            settings if name == "sparsity" else replace(settings, seeds=args.part_seeds or args.seeds, methods=None)
+        )
+        try:
+            run_experiment(get_experiment(name), configs, features, wanted, args.output / name, workers=args.workers)
+        except ConfigError as error:
+            parser.error(str(error))
     rows = read(compared)
     guided = args.output / "guided"
     extra = read(guided / "guided.csv") if (guided / "guided.csv").is_file() else []
     found = figures(
         rows,
         extra,
-        {name: f.width for name, f in features.items()},
+        {
+            name: parse_encoding(args.encoding, Head(*config.head), width=f.width, classes=f.classes).length
+            for (name, f), config in zip(features.items(), configs.values(), strict=True)
+        },
         {n: f.classes for n, f in features.items()},
         settings,
+        SIZES[args.encoding],
     )
     print(table(found))
     if extra:
@@ -149,9 +179,14 @@ def main() -> int:
 
 
 def figures(
-    rows: Rows, extra: Rows, widths: dict[str, int], classes: dict[str, int], settings: Settings
+    rows: Rows,
+    extra: Rows,
+    widths: dict[str, int],
+    classes: dict[str, int],
+    settings: Settings,
+    size: str = SIZES["features"],
 ) -> dict[str, Any]:
-    """All figures of the table, in points (hundredths) where they are accuracies."""
+    """All figures of the table, in points (hundredths) where they are accuracies; for sizes see `picks`."""
     methods = list(dict.fromkeys(row["method"] for row in rows))
     grouped: dict[tuple[str, str, str], Rows] = {}
     for row in rows:
@@ -161,11 +196,11 @@ def figures(
         method: str,
         column: str = "test_accuracy",
         shares: Sequence[float] = settings.shares,
-        read: Callable[[Rows, int, Sequence[float], str], np.ndarray] = picks,
+        read: Callable[[Rows, int, Sequence[float], str, str], np.ndarray] = picks,
     ) -> np.ndarray:
         return np.stack(
             [
-                [read(grouped.get((d, method, str(s)), []), w, shares, column) for s in range(settings.seeds)]
+                [read(grouped.get((d, method, str(s)), []), w, shares, column, size) for s in range(settings.seeds)]
                 for d, w in widths.items()
             ]
         )

@@ -19,7 +19,7 @@ def test_every_baseline_has_a_source_and_gives_masks_or_models():
         assert baseline.source
         assert (baseline.rank is None) != (baseline.build is None)
         assert baseline.kind == ("mask" if baseline.build is None else "model")
-        assert set(baseline.encodings) <= {"features", "first", "second", "both"}
+        assert set(baseline.encodings) <= {"features", "first", "second", "both", "connections"}
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():

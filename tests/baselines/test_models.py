@@ -19,7 +19,7 @@ from evoprune.training import train_population
 
 MODELS = [name for name, baseline in BASELINES.items() if baseline.kind == "model"]
 SERVED = [(name, encoding) for name in MODELS for encoding in BASELINES[name].encodings]
-MATRIX = {"features": 0, "first": 1, "second": 1, "both": 1}
+MATRIX = {"features": 0, "first": 1, "second": 1, "both": 1, "connections": 1, "connections:1": 0}
 
 
 def torch_network(weights):
@@ -71,7 +71,8 @@ def test_weight_pruning_is_torchs(setting, name):
 
 
 @pytest.mark.parametrize(
-    ("side", "name"), [("out", "features"), *((side, name) for side in ("in", "out") for name in list(MATRIX)[1:])]
+    ("side", "name"),
+    [("out", "features"), *((side, name) for side in ("in", "out") for name in ("first", "second", "both"))],
 )
 def test_neuron_pruning_is_torchs(setting, side, name):
     data, plan = setting(name)

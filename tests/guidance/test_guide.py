@@ -16,7 +16,7 @@ WIDTH = 24
 
 
 def encoding(name="features"):
-    return parse_encoding(name, Head(4, 4) if name == "both" else Head(4), width=WIDTH, classes=3)
+    return parse_encoding(name, Head(4, 4) if name in ("second", "both") else Head(4), width=WIDTH, classes=3)
 
 
 def pools(seed, count=3, size=14):
@@ -111,8 +111,8 @@ def test_features_are_standardised_and_a_constant_one_does_no_harm(gates_seen):
     assert seen.std(axis=0) == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["first", "both", "connections"])
-def test_only_features_have_a_guide(name):
+@pytest.mark.parametrize("name", ["first", "second", "both"])
+def test_hidden_units_have_no_guide(name):
     X, y, _ = planted_rows(30)
     data = TrainingSet(X, y, 3, (Fold(np.arange(20), np.arange(20, 30)),))
     assert guide_for(data, encoding(name), "float32", 0) is None

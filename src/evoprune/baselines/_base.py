@@ -20,6 +20,7 @@ Building: TypeAlias = Callable[[SelectionData, Encoding, Sequence[int], int], li
 
 HIDDEN = ("first", "second", "both")
 NEURONS = ("features", *HIDDEN)
+EVERYTHING = (*NEURONS, "connections")
 
 
 @dataclass(frozen=True)

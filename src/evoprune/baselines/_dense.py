@@ -86,8 +86,10 @@ def pruned_matrix(encoding: Encoding) -> int:
 
     The matrix out of the features for `features`; the outgoing connections of the first
     hidden layer for `first`, the incoming ones of the second for `second`. In a head with two hidden
-    layers these are one matrix, and so it is for `both`.
+    layers these are one matrix, and so it is for `both`. For `connections`, the matrix they are of.
     """
+    if encoding.matrix is not None:
+        return encoding.matrix
     return 0 if encoding.name == "features" else 1
 
 

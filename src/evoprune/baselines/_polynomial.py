@@ -49,7 +49,7 @@ def decayed(
 ) -> list[tuple[DenseWeights, BoolArray]]:
     """`decay` from the dense head of the seed, done once for all methods that begin with it."""
     return data.once(
-        ("decay", encoding.name, tuple(counts), seed),
+        ("decay", encoding.name, encoding.matrix, tuple(counts), seed),
         lambda: decay(data, encoding, train_dense(data, seed), counts, seed),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from evoprune.baselines._base import HIDDEN, NEURONS, Baseline
+from evoprune.baselines._base import EVERYTHING, HIDDEN, NEURONS, Baseline
 from evoprune.baselines._filters import anova_scores, forest_scores, mutual_info_scores, random_scores
 from evoprune.baselines._fixed import dense, dense_dropout, fixed_grid
 from evoprune.baselines._gates import gate_scores, iterative_gate_scores
@@ -19,7 +19,7 @@ _FEATURES = ("features",)
 _PAPER = "arXiv 2202.03844, section 5"
 
 _ALL = (
-    Baseline("random", "random mask", NEURONS, "control", rank=random_scores),
+    Baseline("random", "random mask", EVERYTHING, "control", rank=random_scores),
     Baseline("anova", "ANOVA F", _FEATURES, "scikit-learn, f_classif", rank=anova_scores),
     Baseline(
         "mutual_info",
@@ -58,32 +58,32 @@ _ALL = (
         "Liu and others, ICCV 2017, arXiv 1708.06519, several passes",
         rank=iterative_gate_scores,
     ),
-    Baseline("dense", "not pruned", NEURONS, _PAPER, build=dense),
-    Baseline("dense_dropout", "not pruned, dropout", NEURONS, _PAPER, build=dense_dropout),
+    Baseline("dense", "not pruned", EVERYTHING, _PAPER, build=dense),
+    Baseline("dense_dropout", "not pruned, dropout", EVERYTHING, _PAPER, build=dense_dropout),
     Baseline("fixed_grid", "best fixed", HIDDEN, _PAPER, build=fixed_grid),
     Baseline(
-        "weight_pruning", "weight pruning", NEURONS, f"Han and others, NeurIPS 2015; {_PAPER}", build=weight_pruned
+        "weight_pruning", "weight pruning", EVERYTHING, f"Han and others, NeurIPS 2015; {_PAPER}", build=weight_pruned
     ),
     Baseline("neuron_pruning_in", "neuron pruning, incoming", HIDDEN, _PAPER, build=neurons_pruned_in),
     Baseline("neuron_pruning_out", "neuron pruning, outgoing", NEURONS, _PAPER, build=neurons_pruned_out),
     Baseline(
         "polynomial_decay",
         "polynomial decay",
-        NEURONS,
+        EVERYTHING,
         f"Zhu and Gupta 2017, arXiv 1710.01878; {_PAPER}",
         build=polynomially_pruned,
     ),
     Baseline(
         "weight_lottery",
         "weight pruning, rewound",
-        NEURONS,
+        EVERYTHING,
         "Frankle and Carbin, ICLR 2019, arXiv 1803.03635",
         build=weight_lottery,
     ),
     Baseline(
         "polynomial_lottery",
         "polynomial decay, rewound",
-        NEURONS,
+        EVERYTHING,
         "Frankle and Carbin, ICLR 2019, arXiv 1803.03635",
         build=polynomial_lottery,
     ),

@@ -1,22 +1,23 @@
 """Guidance: what training rows say about features, learned with gates."""
 
+from evoprune.guidance._connections import ConnectionGuide
 from evoprune.guidance._gates import GateData, gate_sizes
 from evoprune.guidance._guidance import (
     GUIDED_FOLDS,
     GUIDED_OBJECTIVES,
-    Adviser,
     Guidance,
     Memory,
     fitness_recipe,
     guidance_for,
 )
-from evoprune.guidance._guide import Guide, guide_for
+from evoprune.guidance._guide import Adviser, Guide, guide_for
 from evoprune.guidance._optimism import CorrectedProblem, Correction, measured_correction
 
 __all__ = [
     "GUIDED_FOLDS",
     "GUIDED_OBJECTIVES",
     "Adviser",
+    "ConnectionGuide",
     "CorrectedProblem",
     "Correction",
     "GateData",

@@ -10,7 +10,7 @@ import numpy as np
 
 from evoprune._types import BoolArray, FloatArray
 from evoprune.data import Fold
-from evoprune.guidance._guide import guide_for
+from evoprune.guidance._guide import Adviser, guide_for
 from evoprune.guidance._optimism import CorrectedProblem, Correction, measured_correction
 from evoprune.problem import Problem
 from evoprune.training import Recipe
@@ -20,16 +20,6 @@ GUIDED_FOLDS = 3
 
 GUIDED_OBJECTIVES = ("calibrated_loss", "active")
 """What a guided search looks for, unless told otherwise."""
-
-
-class Adviser(Protocol):
-    """What a search asks; see `Guide`."""
-
-    def scores(self) -> FloatArray:
-        """Importance of each bit by several sources `[S, L]`, higher is more important."""
-
-    def recombine(self, pools: BoolArray, count: int, seed: int) -> BoolArray:
-        """Children `[K, L]` with `count` ones each, out of K pools `[K, L]` with equally many ones."""
 
 
 class Measure(Protocol):
@@ -74,10 +64,15 @@ def guidance_for(problem: Problem, seed: int, *, corrected: bool = True, memory:
             one fold, whose evaluation rows the guide does not see.
         memory: of an earlier session.
     """
-    found = guide_for(problem.data, problem.encoding, problem.recipe.precision, seed)
-    if found is None:
+    guide = guide_for(
+        problem.data,
+        problem.encoding,
+        problem.recipe.precision,
+        seed,
+        remembered=None if memory is None else memory.guide,
+    )
+    if guide is None:
         return Guidance(None, problem.evaluate)
-    guide: Adviser = found if memory is None else memory.guide(found)
     if not corrected or len(problem.data.folds) == 1:
         return Guidance(guide, problem.evaluate)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
 from evoprune._types import BoolArray, Float32Array, FloatArray, IntArray
+from evoprune.guidance._connections import ConnectionGuide
 from evoprune.guidance._elimination import eliminate, elimination_scores
 from evoprune.guidance._gates import GateData
 from evoprune.heads import Encoding
@@ -23,6 +25,16 @@ MOST_ROWS = 20_000
 """Of more rows than these, so many are drawn: gates rank features no better with more, and all are held at once."""
 
 
+class Adviser(Protocol):
+    """What a search asks; see `Guide`."""
+
+    def scores(self) -> FloatArray:
+        """Importance of each bit by several sources `[S, L]`, higher is more important."""
+
+    def recombine(self, pools: BoolArray, count: int, seed: int) -> BoolArray:
+        """Children `[K, L]` with `count` ones each, out of K pools `[K, L]` with equally many ones."""
+
+
 def guide_for(
     data: TrainingSet,
     encoding: Encoding,
@@ -30,12 +42,13 @@ def guide_for(
     seed: int,
     *,
     eliminations: int = ELIMINATIONS,
-) -> Guide | None:
+    remembered: Callable[[Adviser], Adviser] | None = None,
+) -> Adviser | None:
     """The guide to a search on some folds, or None where there is nothing to go by.
 
     It sees the rows that candidates are trained on in any fold. Only features have an importance
-    of their own: hidden units and connections are all alike before the training, and which of
-    them is worth keeping is a matter of the initial weights, that is of the seed.
+    of their own, and with them the connections that read them: hidden units are all alike before
+    the training, and which of them is worth keeping is a matter of the initial weights, that is of the seed.
 
     Args:
         data: features, labels and folds of the search.
@@ -43,12 +56,17 @@ def guide_for(
         precision: of the products in training.
         seed: of all that is drawn.
         eliminations: number of runs of gated elimination.
+        remembered: the guide to features with a memory, which keeps what takes time to work out.
     """
-    if encoding.name != "features":
+    if encoding.name != "features" and encoding.matrix != 0:
         return None
     rows = np.unique(np.concatenate([fold.train for fold in data.folds]))
     rows = rows[_drawn(len(rows), seed)]
-    return Guide(data.X[rows], data.y[rows], data.classes, precision=precision, seed=seed, eliminations=eliminations)
+    found: Adviser = Guide(
+        data.X[rows], data.y[rows], data.classes, precision=precision, seed=seed, eliminations=eliminations
+    )
+    found = found if remembered is None else remembered(found)
+    return found if encoding.name == "features" else ConnectionGuide(found, encoding.head.hidden[0], seed)
 
 
 class Guide:

@@ -91,6 +91,8 @@ class GuidedSearch(Algorithm):
         self._sizes = sorted({max(1, round(share * length)) for share in shares} - {length})
         self._turn = -1
         self._genomes = np.zeros((0, length), dtype=np.bool_)
+        self._ones = np.zeros(0, dtype=np.int64)
+        self._known: set[bytes] = set()
         self._costs = np.zeros((0, len(maximize)))
         self._scores: FloatArray | None = None
         self._learned: FloatArray | None = None
@@ -108,26 +110,26 @@ class GuidedSearch(Algorithm):
         else:
             proposed = self._children()
         asked = _distinct(proposed)
-        known = {genome.tobytes() for genome in self._genomes}
         # In small spaces a turn may bring nothing new; then its children are changed by a few bits.
-        return self._changed(asked, known) if all(genome.tobytes() in known for genome in asked) else asked
+        return self._changed(asked) if all(_packed(genome) in self._known for genome in asked) else asked
 
     def _learn(self, genomes: BoolArray, values: FloatArray) -> None:
         fine = succeeded(values)
-        known = {genome.tobytes() for genome in self._genomes}
         self._learned = None
-        new = fine & np.array([genome.tobytes() not in known for genome in genomes])
+        new = fine & np.array([_packed(genome) not in self._known for genome in genomes])
         self._genomes = np.concatenate([self._genomes, genomes[new]])
+        self._ones = np.concatenate([self._ones, genomes[new].sum(axis=1)])
+        self._known.update(_packed(genome) for genome in genomes[new])
         self._costs = np.concatenate([self._costs, costs(values[new], self.maximize)])
 
-    def _changed(self, children: BoolArray, known: set[bytes]) -> BoolArray:
+    def _changed(self, children: BoolArray) -> BoolArray:
         """Children with so many bits exchanged that they are new; all as they are where nothing new is found."""
         found: dict[bytes, BoolArray] = {}
         for child in children:
             for swaps in SWAPS:
                 changed = self._swapped(child, swaps)
-                if changed.tobytes() not in known and changed.tobytes() not in found:
-                    found[changed.tobytes()] = changed
+                if _packed(changed) not in self._known and _packed(changed) not in found:
+                    found[_packed(changed)] = changed
                     break
         return np.stack(list(found.values())) if found else children
 
@@ -254,8 +256,7 @@ class GuidedSearch(Algorithm):
 
     def _ranked(self, low: float, high: float) -> IntArray:
         """Row numbers of the genomes with `low` to `high` ones, best first."""
-        ones = self._genomes.sum(axis=1)
-        rows = np.flatnonzero((ones >= low) & (ones <= high))
+        rows = np.flatnonzero((self._ones >= low) & (self._ones <= high))
         return rows[_order(self._costs[rows])]
 
 
@@ -283,7 +284,12 @@ def _best(scores: FloatArray, size: int) -> BoolArray:
 
 def _distinct(genomes: BoolArray) -> BoolArray:
     """The different ones among genomes `[P, L]`, in their order."""
-    return np.stack(list({genome.tobytes(): genome for genome in genomes}.values()))
+    return np.stack(list({_packed(genome): genome for genome in genomes}.values()))
+
+
+def _packed(genome: BoolArray) -> bytes:
+    """What tells a genome from others."""
+    return np.packbits(genome).tobytes()
 
 
 def _coprime(count: int) -> int:
