@@ -252,7 +252,7 @@ def against_each(picked: dict[str, np.ndarray], ours: np.ndarray, names: Sequenc
         }
     whole = [m for m in methods if m not in ALWAYS_DENSE and np.isfinite(picked[m]).all()]
     means = {m: (ours if m == "guided" else picked[m]).mean(axis=2).ravel() for m in whole}
-    tests = compare_all(means, "guided")
+    tests = compare_all(means, "guided") if "guided" in means and len(means) > 1 else []
     for test in tests:
         against[test.other]["p"] = float(test.adjusted)
     dense = picked["dense"][:, :, -1]

@@ -207,6 +207,56 @@ def test_equal_shares_compare_masks_of_one_size_without_a_choice(bench):
     assert found["against"]["anova"]["mean"] == pytest.approx(100 * np.mean([0.1, 0.2, 0.4, 0.4]))
 
 
+def test_of_connections_budgets_are_shares_of_these(bench):
+    def of(method, given):
+        return [
+            row(method, 100, 1 - t, t, fitness=1 - t if method == "guided" else "", share=share, active_neurons=n)
+            for share, (n, t) in zip(SHARES, given, strict=True)
+        ]
+
+    ours = of("guided", ((8, 0.5), (80, 0.6), (400, 0.8), (700, 0.9)))
+    # Its best by validation is its smallest.
+    pruned = of("weight_pruning", ((8, 0.2), (80, 0.6), (400, 0.7), (800, 0.9)))
+    rows = [*ours, *pruned, row("dense", 100, 0.5, 0.8, share=1.0, active_neurons=800)]
+    settings = Settings(seeds=1, shares=SHARES)
+    found = bench.figures(rows, [], {"blobs": 800}, {"blobs": 2}, settings, bench.SIZES["connections"])
+    against = found["against"]["weight_pruning"]
+    assert against["sets"] == pytest.approx({"blobs": 100 * np.mean([0.3, 0.4, 0.6, 0.7])})
+    assert against["budgets"] == 4
+    assert found["equal_shares"] == pytest.approx({"weight_pruning": 100 * np.mean([0.3, 0, 0.1, 0])})
+    # By the features that they read all are full heads.
+    by_features = bench.figures(rows, [], {"blobs": 100}, {"blobs": 2}, settings)
+    assert by_features["against"]["weight_pruning"]["budgets"] == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (["--encoding", "connections", "--parts", "guided"], "'guided' is unknown with these settings"),
+        (["--methods", "guided,anova"], "lacks dense"),
+        (["--encoding", "first"], "invalid choice"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(bench, monkeypatch, capsys, tmp_path, given, sentence):
+    monkeypatch.setattr("sys.argv", ["search.py", "--features", "blobs.npz", "--output", str(tmp_path), *given])
+    with pytest.raises(SystemExit) as stopped:
+        bench.main()
+    assert stopped.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_method_that_does_not_prune_connections_is_one_sentence(bench, monkeypatch, capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    np.savez(tmp_path / "blobs.npz", X=rng.normal(size=(60, 8)).astype(np.float32), y=y)
+    given = ["--features", str(tmp_path / "blobs.npz"), "--output", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", ["search.py", *given, "--encoding=connections", "--methods=guided,dense,anova"])
+    with pytest.raises(SystemExit) as stopped:
+        bench.main()
+    assert stopped.value.code == 2
+    assert "method 'anova' does not prune 'connections'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("parts", "sentence"),
     [("sparsity,guidd", "'guidd' is unknown"), ("", "is not there"), ("guided", "add sparsity to --parts")],

@@ -94,8 +94,13 @@ def arguments(method, **changes):
     }
 
 
-@pytest.mark.parametrize("method", methods_of("features", None))
-def test_every_method_gives_a_row_for_each_share(features, config, method, monkeypatch):
+COMPARED = [(encoding, method) for encoding in ("features", "connections") for method in methods_of(encoding, None)]
+
+
+@pytest.mark.parametrize(("encoding", "method"), COMPARED)
+def test_every_method_gives_a_row_for_each_share(features, config, encoding, method, monkeypatch):
+    config = config.model_copy(update={"encoding": encoding})
+    length = {"features": 20, "connections": 20 * 6}[encoding]
     # Gates of a few steps: what they find is not looked at.
     monkeypatch.setattr("evoprune.guidance._gates.FEWEST_STEPS", 2)
     monkeypatch.setattr("evoprune.guidance._gates.EPOCHS", 1)
@@ -106,7 +111,7 @@ def test_every_method_gives_a_row_for_each_share(features, config, method, monke
     found = [row["share"] for row in rows]
     assert found == shares or (method in SEARCHES and found == [1.0])
     for row in rows:
-        assert 0 < row["active_neurons"] <= round(20 * row["share"])
+        assert 0 < row["active_neurons"] <= round(length * row["share"])
         assert 0 <= row["validation_accuracy"] <= 1
         assert 0 <= row["test_accuracy"] <= 1
         assert row["parameters"] > 0

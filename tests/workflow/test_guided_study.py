@@ -102,6 +102,28 @@ def test_a_killed_run_continues_as_if_nothing_had_happened_and_asks_the_guide_no
     assert "scores" not in sessions[1] + sessions[2]
 
 
+def test_a_study_of_connections_goes_on_likewise_and_keeps_no_score_for_each_of_them(
+    features, shortest, asked, tmp_path
+):
+    wanted = {"encoding": "connections", "batch": 5}
+    straight = table(study(features, shortest, **wanted).run(30))
+    asked.clear()
+    sessions = []
+    for evaluations in (17, 30):
+        result = study(features, shortest, output=tmp_path / "run", **wanted).run(evaluations)
+        sessions.append(asked.copy())
+        asked.clear()
+    assert table(result) == straight
+    # The features' scores, of which those of connections are drawn; children are drawn anew, which costs nothing.
+    assert "scores" in sessions[0]
+    assert not sessions[1]
+    with sqlite3.connect(tmp_path / "run" / "study.sqlite") as connection:
+        kept = dict(connection.execute("SELECT name, value FROM results WHERE name LIKE 'guide/%'"))
+    connection.close()
+    assert set(kept) == {"guide/scores", "guide/correction"}
+    assert json.loads(kept["guide/scores"])["shape"][1] == features.width
+
+
 def test_a_second_session_works_nothing_out_that_the_first_one_knew(
     features, shortest, straight, asked, monkeypatch, tmp_path
 ):
