@@ -1,111 +1,154 @@
-"""Connections are drawn by the importance of their feature, and recombined at random."""
+"""Connections are ranked by iterative magnitude pruning from the same initial weights, and recombined by it."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from scipy.stats import chisquare
 
 from evoprune.data import Fold
-from evoprune.guidance import ConnectionGuide, Guide, guide_for
-from evoprune.guidance._connections import TILTS
+from evoprune.guidance import ConnectionGuide, guide_for, guided_folds, guided_recipe
+from evoprune.guidance._connections import DROP, SMALLEST_SHARE
 from evoprune.heads import Head, parse_encoding
-from evoprune.training import TrainingSet
+from evoprune.training import FAST, TrainingSet, WeightTraining
 
 from .conftest import planted_rows
 
-WIDTH, UNITS = 24, 300
+WIDTH = 24
+HEAD = Head(20)
+QUICK = FAST.model_copy(update={"epochs": 3, "batch_size": 16, "precision": "float32", "initial_seed": 5})
+FOLD = Fold(np.arange(40), np.arange(40, 60))
 
 
-class Known:
-    """Importance of features that is given, `[S, D]`."""
-
-    def __init__(self, scores):
-        self._scores = np.asarray(scores, dtype=np.float64)
-
-    def scores(self):
-        return self._scores
+def encoding(name="connections", head=HEAD):
+    return parse_encoding(name, head, width=WIDTH, classes=3)
 
 
-def best(scores, count):
-    """The `count` connections with the highest scores, as `[features, units]`."""
-    mask = np.zeros(scores.size, dtype=bool)
-    mask[np.argsort(-scores)[:count]] = True
-    return mask.reshape(WIDTH, UNITS)
+def training_set():
+    X, y, _ = planted_rows(60)
+    return TrainingSet(X, y, 3, (FOLD,))
 
 
-def test_connections_are_drawn_in_proportion_to_what_the_rank_of_their_feature_says():
-    importance = np.random.default_rng(0).permutation(WIDTH)
-    guide = ConnectionGuide(Known(np.tile(importance, (60, 1))), UNITS)
-    scores = guide.scores()
-    assert scores.shape == (60, WIDTH * UNITS)
-    places = (WIDTH - 1 - importance) / WIDTH
-    for number, tilt in enumerate(TILTS):
-        # Few of many, so that drawing without replacement is hardly different from drawing with it.
-        draws = np.sum([best(own, 36) for own in scores[number :: len(TILTS)]], axis=0)
-        rates = np.exp(-tilt * places)
-        assert chisquare(draws.sum(axis=1), draws.sum() * rates / rates.sum()).pvalue > 0.001
-        # Units are all alike.
-        assert chisquare(draws.sum(axis=0)).pvalue > 0.001
+def guide(seed=0, runs=2, **changes):
+    recipe = QUICK.model_copy(update=changes)
+    return ConnectionGuide(training_set(), FOLD.train, encoding(), recipe, seed, runs)
 
 
-def test_each_source_ranks_its_own_features():
-    sources = np.zeros((2, WIDTH))
-    sources[0, :3] = sources[1, -3:] = 1
-    first, second = ConnectionGuide(Known(sources), UNITS).scores().reshape(2, WIDTH, UNITS).mean(axis=2)
-    assert first[:3].mean() > first[3:].mean() + 0.3
-    assert second[-3:].mean() > second[:-3].mean() + 0.6
+@pytest.fixture
+def known(monkeypatch):
+    """Trainings after which each connection has a weight that is known; how many each of them had."""
+    weights = np.random.default_rng(4).normal(size=(WIDTH, 20)).astype(np.float32)
+    trained = []
+
+    def trained_weights(self, structure, seed, cancelled):
+        trained.append((int(structure.connections.sum()), seed))
+        return np.where(structure.connections, weights, np.float32(0)), np.ones((20, 3), np.float32)
+
+    monkeypatch.setattr(WeightTraining, "weights", trained_weights)
+    return np.abs(weights).ravel(), trained
+
+
+def test_the_smallest_weights_go_first_round_after_round(known):
+    sizes, trained = known
+    (scores,) = guide(runs=1).scores()
+    smallest = round(SMALLEST_SHARE * sizes.size)
+    left = [count for count, _ in trained]
+    assert left[0] == sizes.size
+    assert left[-1] == smallest
+    assert all(after == max(smallest, int(before * (1 - DROP))) for before, after in pairwise(left))
+    # Each round has batches of its own.
+    assert len({seed for _, seed in trained}) == len(trained)
+    assert np.array_equal(np.argsort(-scores), np.argsort(-sizes))
+    assert np.array_equal(np.floor(scores), np.sum([scores >= number for number in range(1, len(left))], axis=0))
+
+
+def test_a_child_is_what_pruning_keeps_of_its_pool(known):
+    sizes, trained = known
+    pools = np.random.default_rng(0).random((4, sizes.size)) < 0.3
+    pools[0] = np.arange(sizes.size) < 50
+    before = pools.copy()
+    children = guide().recombine(pools, 50, 9)
+    assert np.array_equal(pools, before)
+    for child, pool in zip(children, pools, strict=True):
+        assert np.array_equal(np.flatnonzero(child), np.sort(np.flatnonzero(pool)[np.argsort(-sizes[pool])[:50]]))
+    # One that has as many as are wanted is not trained.
+    assert 50 not in {count for count, _ in trained}
+
+
+def test_a_training_that_diverges_does_no_harm(monkeypatch):
+    nothing = (np.full((WIDTH, 20), np.nan, np.float32), np.ones((20, 3), np.float32))
+    monkeypatch.setattr(WeightTraining, "weights", lambda *_: nothing)
+    assert np.isfinite(guide().scores()).all()
+    assert guide().recombine(np.ones((1, WIDTH * 20), dtype=bool), 7, 0).sum() == 7
+
+
+def test_an_interrupt_ends_all_of_them(monkeypatch):
+    heard = []
+
+    def interrupted(self, structure, seed, cancelled):
+        if not heard:
+            heard.append(seed)
+            raise KeyboardInterrupt
+        while not cancelled():
+            pass
+        raise RuntimeError("given up")
+
+    monkeypatch.setattr(WeightTraining, "weights", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        guide(runs=3).scores()
 
 
 def test_the_seed_decides():
-    known = Known(np.random.default_rng(1).random((3, WIDTH)))
-    first, again, other = (ConnectionGuide(known, UNITS, seed) for seed in (1, 1, 2))
-    pool = np.ones((2, WIDTH * UNITS), dtype=bool)
+    first, again, other = (guide(seed) for seed in (1, 1, 2))
+    pool = np.ones((2, WIDTH * 20), dtype=bool)
+    # Asked in another order: no answer depends on those before.
     child = again.recombine(pool, 50, 4)
-    assert np.array_equal(first.scores(), again.scores())
-    assert not np.array_equal(first.scores(), other.scores())
+    scores = first.scores()
+    assert scores.shape == (2, WIDTH * 20)
+    assert np.array_equal(scores, again.scores())
+    assert not np.array_equal(scores[0], scores[1])
+    assert not np.array_equal(scores, other.scores())
     assert np.array_equal(first.recombine(pool, 50, 4), child)
     assert not np.array_equal(child[0], child[1])
     assert not np.array_equal(first.recombine(pool, 50, 5), child)
-    assert not np.array_equal(other.recombine(pool, 50, 4), child)
 
 
-def test_a_child_is_any_part_of_its_pool():
-    pools = np.random.default_rng(2).random((400, WIDTH * UNITS)) < 0
-    pools[:, ::180] = True
-    before = pools.copy()
-    importance = np.tile(np.arange(WIDTH), (1, 1))
-    children = ConnectionGuide(Known(importance), UNITS).recombine(pools, 10, 0)
-    assert np.array_equal(pools, before)
-    assert (children.sum(axis=1) == 10).all()
-    assert not (children & ~pools).any()
-    # The pools hold what is important already: no connection is preferred once more.
-    assert chisquare(children[:, ::180].sum(axis=0)).pvalue > 0.001
+def test_connections_of_planted_features_are_kept():
+    X, y, informative = planted_rows(60)
+    chosen = parse_encoding("connections", HEAD, width=WIDTH, classes=3)
+    recipe = QUICK.model_copy(update={"epochs": 15})
+    scores = ConnectionGuide(TrainingSet(X, y, 3, (FOLD,)), FOLD.train, chosen, recipe).scores().mean(axis=0)
+    kept = np.zeros(chosen.length, dtype=bool)
+    kept[np.argsort(-scores)[:40]] = True
+    by_feature = kept.reshape(WIDTH, 20).sum(axis=1)
+    assert by_feature[informative].mean() > 1.5 * by_feature[~informative].mean()
 
 
-@pytest.mark.usefixtures("few_steps")
-@pytest.mark.parametrize(("name", "head"), [("connections", Head(5)), ("connections:1", Head(5, 4))])
-def test_connections_out_of_features_have_the_guide_of_their_features(name, head):
-    X, y, _ = planted_rows(30)
-    data = TrainingSet(X, y, 3, (Fold(np.arange(20), np.arange(20, 30)),))
-    encoding = parse_encoding(name, head, width=WIDTH, classes=3)
-    asked = []
-
-    def remembered(guide):
-        asked.append(guide)
-        return guide
-
-    guide = guide_for(data, encoding, "float32", 3, eliminations=2, remembered=remembered)
-    assert isinstance(guide, ConnectionGuide)
-    # What takes time to work out is remembered, and not a score for each of all connections.
-    (features,) = asked
-    assert isinstance(features, Guide)
-    assert guide.scores().shape == (2, encoding.length)
-    assert np.array_equal(guide.scores(), ConnectionGuide(features, 5, 3).scores())
+@pytest.mark.parametrize(
+    ("name", "head"), [("connections", HEAD), ("connections:1", Head(5, 4)), ("connections", Head(5, 4))]
+)
+def test_connections_have_a_guide_where_all_trainings_begin_alike(name, head):
+    data, plan = training_set(), encoding(name, head)
+    assert guide_for(data, plan, QUICK.model_copy(update={"initial_seed": None}), 0) is None
+    found = guide_for(data, plan, QUICK, 3, eliminations=1)
+    assert isinstance(found, ConnectionGuide)
+    scores = found.scores()
+    assert scores.shape == (1, plan.length)
+    assert np.array_equal(scores, ConnectionGuide(data, FOLD.train, plan, QUICK, 3, 1).scores())
+    # It has seen the rows that candidates are trained on, and no others.
+    X = data.X.copy()
+    X[FOLD.evaluate] = np.nan
+    assert np.array_equal(
+        guide_for(TrainingSet(X, data.y, 3, (FOLD,)), plan, QUICK, 3, eliminations=1).scores(), scores
+    )
 
 
-def test_connections_between_hidden_layers_have_none():
-    X, y, _ = planted_rows(30)
-    data = TrainingSet(X, y, 3, (Fold(np.arange(20), np.arange(20, 30)),))
-    for name in ("connections", "connections:2"):
-        assert guide_for(data, parse_encoding(name, Head(4, 4), width=WIDTH, classes=3), "float32", 0) is None
+def test_a_search_of_connections_has_initial_weights_and_a_validation_part_of_its_own():
+    for name in ("features", "first", "both"):
+        assert guided_recipe(FAST, name, 7) is FAST
+        assert guided_folds(name) == 3
+    for name in ("connections", "connections:1"):
+        assert guided_recipe(FAST, name, 7) == FAST.model_copy(update={"initial_seed": 7})
+        assert guided_recipe(QUICK, name, 7) is QUICK
+        assert guided_folds(name) == 1

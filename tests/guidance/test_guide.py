@@ -8,11 +8,12 @@ import pytest
 from evoprune.data import Fold
 from evoprune.guidance import Guide, guide_for
 from evoprune.heads import Head, parse_encoding
-from evoprune.training import TrainingSet
+from evoprune.training import FAST, TrainingSet
 
 from .conftest import planted_rows
 
 WIDTH = 24
+QUICK = FAST.model_copy(update={"precision": "float32"})
 
 
 def encoding(name="features"):
@@ -115,8 +116,8 @@ def test_features_are_standardised_and_a_constant_one_does_no_harm(gates_seen):
 def test_hidden_units_have_no_guide(name):
     X, y, _ = planted_rows(30)
     data = TrainingSet(X, y, 3, (Fold(np.arange(20), np.arange(20, 30)),))
-    assert guide_for(data, encoding(name), "float32", 0) is None
-    assert isinstance(guide_for(data, encoding(), "float32", 0), Guide)
+    assert guide_for(data, encoding(name), QUICK, 0) is None
+    assert isinstance(guide_for(data, encoding(), QUICK, 0), Guide)
 
 
 @pytest.mark.usefixtures("few_steps")
@@ -126,20 +127,20 @@ def test_a_guide_to_one_fold_sees_only_its_training_rows():
     other_X, other_y = X.copy(), y.copy()
     other_X[evaluate], other_y[evaluate] = 9, 0
     scores = [
-        guide_for(TrainingSet(a, b, 3, (Fold(train, evaluate),)), encoding(), "float32", 0, eliminations=1).scores()
+        guide_for(TrainingSet(a, b, 3, (Fold(train, evaluate),)), encoding(), QUICK, 0, eliminations=1).scores()
         for a, b in ((X, y), (other_X, other_y))
     ]
     assert np.array_equal(*scores)
     other_y = y.copy()
     other_y[train[:10]] = (y[train[:10]] + 1) % 3
     changed = TrainingSet(X, other_y, 3, (Fold(train, evaluate),))
-    assert not np.array_equal(guide_for(changed, encoding(), "float32", 0, eliminations=1).scores(), scores[0])
+    assert not np.array_equal(guide_for(changed, encoding(), QUICK, 0, eliminations=1).scores(), scores[0])
 
 
 def test_a_guide_to_several_folds_sees_what_any_of_them_trains_on_once(gates_seen):
     X, y, _ = planted_rows(60)
     parts = np.array_split(np.arange(50), 3)
     folds = tuple(Fold(np.setdiff1d(np.arange(50), part), part) for part in parts)
-    guide_for(TrainingSet(X, y, 3, folds), encoding(), "float32", 0, eliminations=1).recombine(pools(6), 13, 0)
+    guide_for(TrainingSet(X, y, 3, folds), encoding(), QUICK, 0, eliminations=1).recombine(pools(6), 13, 0)
     assert gates_seen[0].rows == 50
     assert np.array_equal(gates_seen[0].targets.numpy().argmax(axis=1), y[:50])

@@ -146,7 +146,7 @@ def noise():
         patch.setattr("evoprune.guidance._elimination.gate_sizes", by_correlation)
         patch.setattr("evoprune.guidance._optimism.SHARES", (0.02, 0.05, 0.12, 0.3))
         problem = noise_problem(200)
-        guide = guide_for(problem.data, problem.encoding, "float32", 0, eliminations=4)
+        guide = guide_for(problem.data, problem.encoding, problem.recipe, 0, eliminations=4)
         correction = measured_correction(problem, guide, 0)
         scores = guide.scores()
     masks = np.stack([np.argsort(np.argsort(-own)) < size for own in scores[2:] for size in correction.sizes])

@@ -13,6 +13,7 @@ import evoprune as ep
 from evoprune.errors import StorageError
 from evoprune.guidance import Guide
 from evoprune.study import Interrupted
+from evoprune.training import WeightTraining
 
 from ..sealed import reseal
 
@@ -102,26 +103,28 @@ def test_a_killed_run_continues_as_if_nothing_had_happened_and_asks_the_guide_no
     assert "scores" not in sessions[1] + sessions[2]
 
 
-def test_a_study_of_connections_goes_on_likewise_and_keeps_no_score_for_each_of_them(
-    features, shortest, asked, tmp_path
+def test_a_study_of_connections_goes_on_likewise_from_the_same_initial_weights(
+    features, shortest, monkeypatch, tmp_path
 ):
-    wanted = {"encoding": "connections", "batch": 5}
-    straight = table(study(features, shortest, **wanted).run(30))
-    asked.clear()
-    sessions = []
-    for evaluations in (17, 30):
-        result = study(features, shortest, output=tmp_path / "run", **wanted).run(evaluations)
-        sessions.append(asked.copy())
-        asked.clear()
-    assert table(result) == straight
-    # The features' scores, of which those of connections are drawn; children are drawn anew, which costs nothing.
-    assert "scores" in sessions[0]
-    assert not sessions[1]
-    with sqlite3.connect(tmp_path / "run" / "study.sqlite") as connection:
-        kept = dict(connection.execute("SELECT name, value FROM results WHERE name LIKE 'guide/%'"))
-    connection.close()
-    assert set(kept) == {"guide/scores", "guide/correction"}
-    assert json.loads(kept["guide/scores"])["shape"][1] == features.width
+    trained = []
+    weights = WeightTraining.weights
+
+    def counted(self, *arguments):
+        trained.append(self)
+        return weights(self, *arguments)
+
+    monkeypatch.setattr(WeightTraining, "weights", counted)
+    wanted = {"encoding": "connections", "folds": 1, "batch": 5, "seed": 3}
+    straight = study(features, shortest, **wanted)
+    assert straight.config.recipe.initial_seed == 3
+    expected, asked = table(straight.run(110)), len(trained)
+    trained.clear()
+    study(features, shortest, output=tmp_path / "run", **wanted).run(80)
+    first = len(trained)
+    result = study(features, shortest, output=tmp_path / "run", **wanted).run(110)
+    assert table(result) == expected
+    # What was pruned in the first session is not pruned again.
+    assert 0 < first < len(trained) == asked
 
 
 def test_a_second_session_works_nothing_out_that_the_first_one_knew(

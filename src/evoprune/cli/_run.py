@@ -238,7 +238,7 @@ def run(
     _check_trackers(tracker)
 
     # From here on torch is needed, which takes seconds to load.
-    from evoprune.guidance import GUIDED_FOLDS, GUIDED_OBJECTIVES
+    from evoprune.guidance import GUIDED_OBJECTIVES, guided_folds, guided_recipe
     from evoprune.training import resolve_device
     from evoprune.workflow import UNLIMITED, default_algorithm, make_config
 
@@ -250,7 +250,7 @@ def run(
     if names is None:
         names = [*GUIDED_OBJECTIVES] if guided else ["accuracy"]
     if folds is None:
-        folds = GUIDED_FOLDS if guided and protocol == "nested" else 1
+        folds = guided_folds(encoding) if guided and protocol == "nested" else 1
     config = make_config(
         **data_source(data, features, backbone, weights),
         skip_broken=skip_broken,
@@ -274,6 +274,8 @@ def run(
         asynchronous=asynchronous,
         batch=batch,
     )
+    if guided:
+        config = config.model_copy(update={"recipe": guided_recipe(config.recipe, encoding, seed)})
     folder = output or RUNS / default_name(config)
     if runs is None:
         start(config, folder, tracker or (), made, as_json=json)
@@ -344,7 +346,10 @@ def _of_seed(config: RunConfig, seed: int) -> RunConfig:
     """The configuration with another seed and the same splits."""
     from evoprune.workflow import make_config
 
-    return make_config(**{**dict(config), "seed": seed, "split_seed": config.data_seed})
+    recipe = config.recipe
+    if recipe.initial_seed is not None:
+        recipe = recipe.model_copy(update={"initial_seed": seed})
+    return make_config(**{**dict(config), "seed": seed, "split_seed": config.data_seed, "recipe": recipe})
 
 
 def changed_recipe(name: str, device: str = "cpu", **changes: int | str | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from evoprune.errors import ConfigError
 from evoprune.experiments._columns import about_task
 from evoprune.experiments._tasks import Row
 from evoprune.features import Features
-from evoprune.guidance import GUIDED_FOLDS, GUIDED_OBJECTIVES, Guidance, fitness_recipe, guidance_for
+from evoprune.guidance import GUIDED_OBJECTIVES, Guidance, fitness_recipe, guidance_for, guided_folds, guided_recipe
 from evoprune.heads import CompactHead, Encoding, Head, parse_encoding
 from evoprune.objectives import accuracy_score, auroc, fit_detector, get_objectives
 from evoprune.problem import Problem
@@ -40,9 +40,6 @@ from evoprune.workflow import RunConfig, exposed_rows, extra_rows
 
 SEARCHES = {"guided": GUIDED_OBJECTIVES, "genetic": ("accuracy",), "nsga2": ("accuracy", "active")}
 """Searches, ours and those of the papers, with the objectives they are run with."""
-
-SEARCH_FOLDS = {"guided": GUIDED_FOLDS}
-"""Inner folds that fitness is averaged over, where it is not one validation part."""
 
 _FIRST_TRAINING_SEED = 5_000
 """Retrainings use seeds that no search used."""
@@ -196,6 +193,11 @@ class Ground:
         return float(np.mean(found))
 
     @property
+    def search_seed(self) -> int:
+        """The first seed of the trainings of a search."""
+        return self.seed * 10_000
+
+    @property
     def _shared(self) -> _Shared:
         key = f"{self.config.identity()} {self.seed}"
         shared = _SHARED.get(self.features)
@@ -253,7 +255,7 @@ class Variant:
         guided, shared = method == "guided", config.search
         # One configuration serves all searches of a comparison; this one has no use for the others' settings.
         options = SearchOptions(prior=shared.prior, recombination=shared.recombination) if guided else shared
-        return cls(method, options, SEARCH_FOLDS.get(method, 1), guided)
+        return cls(method, options, guided_folds(config.encoding) if guided else 1, guided)
 
 
 def compete(features: Features, config: RunConfig, arguments: Mapping[str, Any]) -> list[Row]:
@@ -320,6 +322,9 @@ def _modelled(ground: Ground, data: SelectionData, method: str, shares: Sequence
 def searched(ground: Ground, variant: Variant, shares: Sequence[float], evaluations: int) -> list[Row]:
     """A search, and for each share the member with the best fitness among those within it."""
     method = variant.method
+    if method == "guided":
+        recipe = guided_recipe(ground.config.recipe, ground.encoding.name, ground.search_seed)
+        ground = replace(ground, config=ground.config.model_copy(update={"recipe": recipe}))
     started = time.perf_counter()
     genomes, values = history(ground, variant, evaluations)
     seconds = time.perf_counter() - started
@@ -381,7 +386,7 @@ def evaluated(
         ground.encoding,
         recipe,
         get_objectives(objectives),
-        seed=ground.seed * 10_000,
+        seed=ground.search_seed,
         ood_score=ground.config.ood_score,
     )
     guidance = Guidance(None, problem.evaluate)

@@ -1,75 +1,138 @@
-"""What is known of single connections out of the features: how important the feature is that each one reads.
+"""The guide to single connections: iterative magnitude pruning, each round from the same initial weights.
 
-Which hidden unit a connection leads to says nothing before the training, for hidden units are all alike then. So
-connections are drawn at random, those of important features more often than others.
+Which connections are worth keeping is a matter of the initial weights, so that all trainings of a search and of what
+comes of it begin with the same (`Recipe.initial_seed`). From there a head is trained, the smallest weights are
+switched off, and those left are trained from the start again, round after round: lottery tickets (Frankle, Carbin,
+ICLR 2019, arXiv 1803.03635). Batches and dropout are drawn anew in every round, so that runs differ.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import TypeVar
 
 import numpy as np
+import torch
 
-from evoprune._types import BoolArray, FloatArray
+from evoprune._types import BoolArray, FloatArray, IntArray
+from evoprune.data import Fold
+from evoprune.heads import Encoding
+from evoprune.training import Recipe, TrainingSet, WeightTraining
 
-TILTS = (1.0, 2.0, 4.0)
-"""How much more often connections of the most important feature are drawn than those of the least, as natural
-logarithms; one draw after the other takes the next."""
+RUNS = 3
+"""Runs of iterative pruning, each with its own batches and dropout."""
 
-_DRAWS, _CHILDREN = range(2)
+DROP = 0.35
+"""Share of the connections left that a round switches off."""
 
+SMALLEST_SHARE = 0.008
+"""Pruning ends at this share of the connections; below it the last round's weights decide."""
 
-class Scores(Protocol):
-    """Says how important features are."""
+_RUNS, _CHILDREN = range(2)
 
-    def scores(self) -> FloatArray:
-        """Importance of each feature by several sources `[S, D]`, higher is more important."""
+_Given = TypeVar("_Given")
 
 
 class ConnectionGuide:
-    """Scores of connections drawn by the importance of their feature, and connections recombined at random.
+    """Scores of connections by the round in which pruning drops them, and connections recombined by pruning.
 
-    A score is the logarithm of the rate at which a connection is drawn plus Gumbel noise, so that the highest are a
-    draw without replacement (Kool, van Hoof, Welling, 2019, arXiv 1903.06059). Deterministic in the arguments.
+    Everything is deterministic in the arguments.
 
     Args:
-        features: which features are important.
-        units: hidden units that each feature is connected to.
-        seed: of all that is drawn.
+        data: features and labels.
+        rows: numbers of the rows it may see.
+        encoding: whose bits are connections.
+        recipe: how heads are trained, with an `initial_seed`.
+        seed: of batches and dropout.
+        runs: number of runs of pruning.
     """
 
-    def __init__(self, features: Scores, units: int, seed: int = 0) -> None:
-        self._features = features
-        self._units = units
+    def __init__(
+        self, data: TrainingSet, rows: IntArray, encoding: Encoding, recipe: Recipe, seed: int = 0, runs: int = RUNS
+    ) -> None:
+        nothing = np.zeros(0, dtype=np.int64)
+        self._data = replace(data, folds=(Fold(rows, nothing),), extra={}, outliers=None)
+        self._encoding = encoding
+        self._recipe = recipe
         self._seed = seed
+        self._runs = runs
+
+    @cached_property
+    def _training(self) -> WeightTraining:
+        return WeightTraining(self._data, self._encoding.head, self._recipe)
 
     def scores(self) -> FloatArray:
-        """Importance of each connection in several draws `[S, D * h]`, higher is more important.
+        """Importance of each connection in each run of pruning `[S, L]`, higher is more important.
 
-        Connections are in the order of a genome: those of the first feature to all units come first.
+        The number of the last round it was in, plus the place of its weight in that round (below 1).
         """
-        drawn = np.random.default_rng([self._seed, _DRAWS])
-        found = []
-        for number, scores in enumerate(self._features.scores()):
-            places = np.empty(scores.size)
-            places[np.argsort(-scores, kind="stable")] = np.arange(scores.size) / scores.size
-            rates = -TILTS[number % len(TILTS)] * places
-            found.append((rates[:, None] + drawn.gumbel(size=(scores.size, self._units))).ravel())
-        return np.stack(found)
+        return np.stack(self._side_by_side(self._scores_of, range(self._runs)))
 
     def recombine(self, pools: BoolArray, count: int, seed: int) -> BoolArray:
-        """`count` connections of each pool, drawn at random.
+        """The `count` connections of each pool that pruning keeps.
 
         Args:
-            pools: K pools `[K, D * h]`, each of at least `count` connections.
+            pools: K pools `[K, L]`, each of at least `count` connections.
             count: size of the children.
-            seed: of this draw.
+            seed: of this pruning.
 
         Returns:
-            Children `[K, D * h]` with `count` connections each, all of their pool.
+            Children `[K, L]` with `count` connections each, all of their pool.
         """
-        drawn = np.random.default_rng([self._seed, _CHILDREN, seed])
-        children = np.zeros_like(pools)
-        for child, pool in zip(children, pools, strict=True):
-            child[drawn.permutation(np.flatnonzero(pool))[:count]] = True
+
+        def child(number: int, cancelled: Callable[[], bool]) -> BoolArray:
+            left: BoolArray = pools[number].copy()
+            round_ = 0
+            while (size := int(left.sum())) > count:
+                places = self._places(left, (_CHILDREN, seed, number, round_), cancelled)
+                left, round_ = _largest(left, places, max(count, _fewer(size))), round_ + 1
+            return left
+
+        children: BoolArray = np.stack(self._side_by_side(child, range(len(pools))))
         return children
+
+    def _scores_of(self, run: int, cancelled: Callable[[], bool]) -> FloatArray:
+        smallest = max(1, round(SMALLEST_SHARE * self._encoding.length))
+        left, scores, round_ = self._encoding.dense_genome(), np.zeros(self._encoding.length), 0
+        while True:
+            places = self._places(left, (_RUNS, run, round_), cancelled)
+            scores[left] = round_ + places
+            size = len(places)
+            if size <= smallest:
+                return scores
+            left, round_ = _largest(left, places, max(smallest, _fewer(size))), round_ + 1
+
+    def _places(self, left: BoolArray, stream: Sequence[int], cancelled: Callable[[], bool]) -> FloatArray:
+        """Place of the weight of each connection that is left among them: 0 for the smallest, up to below 1."""
+        seed = int(np.random.default_rng([self._seed, *stream]).integers(2**62))
+        matrices = self._training.weights(self._encoding.decode(left), seed, cancelled)
+        # A training that diverged says nothing: its connections are dropped first to last.
+        sizes = np.nan_to_num(np.abs(matrices[self._encoding.matrix or 0]).ravel()[left], posinf=0.0)
+        return np.asarray(sizes.argsort(kind="stable").argsort(kind="stable") / len(sizes), dtype=np.float64)
+
+    def _side_by_side(self, make: Callable[[int, Callable[[], bool]], _Given], numbers: Sequence[int]) -> list[_Given]:
+        """What is made of each number, as many at a time as there are threads; an interrupt ends all soon."""
+        _ = self._training  # made once, before the threads ask for it
+        cancelled = threading.Event()
+        with ThreadPoolExecutor(torch.get_num_threads(), initializer=partial(torch.set_num_threads, 1)) as pool:
+            try:
+                return list(pool.map(lambda number: make(number, cancelled.is_set), numbers))
+            except BaseException:
+                cancelled.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _largest(left: BoolArray, places: FloatArray, keep: int) -> BoolArray:
+    """The `keep` connections with the highest places among those that are left."""
+    kept = np.zeros_like(left)
+    kept[np.flatnonzero(left)[np.argsort(-places, kind="stable")[:keep]]] = True
+    return kept
+
+
+def _fewer(size: int) -> int:
+    return min(size - 1, int(size * (1 - DROP)))

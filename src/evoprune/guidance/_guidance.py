@@ -16,10 +16,20 @@ from evoprune.problem import Problem
 from evoprune.training import Recipe
 
 GUIDED_FOLDS = 3
-"""Inner folds that fitness is averaged over in a guided search, unless told otherwise."""
+"""Inner folds that fitness is averaged over in a guided search; see `guided_folds`."""
 
 GUIDED_OBJECTIVES = ("calibrated_loss", "active")
 """What a guided search looks for, unless told otherwise."""
+
+
+def guided_folds(encoding: str) -> int:
+    """Inner folds of a guided search, by the name of its encoding, unless told otherwise.
+
+    The weights that connections are chosen by fit the labels of the rows that they were trained on so well that
+    inner folds, all of whose rows the guide has seen, would tell nothing. So for connections there is one validation
+    part, which it does not see.
+    """
+    return 1 if encoding.startswith("connections") else GUIDED_FOLDS
 
 
 class Measure(Protocol):
@@ -64,15 +74,10 @@ def guidance_for(problem: Problem, seed: int, *, corrected: bool = True, memory:
             one fold, whose evaluation rows the guide does not see.
         memory: of an earlier session.
     """
-    guide = guide_for(
-        problem.data,
-        problem.encoding,
-        problem.recipe.precision,
-        seed,
-        remembered=None if memory is None else memory.guide,
-    )
-    if guide is None:
+    found = guide_for(problem.data, problem.encoding, problem.recipe, seed)
+    if found is None:
         return Guidance(None, problem.evaluate)
+    guide: Adviser = found if memory is None else memory.guide(found)
     if not corrected or len(problem.data.folds) == 1:
         return Guidance(guide, problem.evaluate)
 
@@ -81,6 +86,19 @@ def guidance_for(problem: Problem, seed: int, *, corrected: bool = True, memory:
 
     correction = measure() if memory is None else memory.correction(measure)
     return Guidance(guide, CorrectedProblem(problem, correction).evaluate, correction)
+
+
+def guided_recipe(recipe: Recipe, encoding: str, seed: int) -> Recipe:
+    """The recipe of a guided search: single connections are chosen for initial weights, which all trainings then have.
+
+    Args:
+        recipe: as it was given; one with an `initial_seed` stays as it is.
+        encoding: its name.
+        seed: of the search.
+    """
+    if not encoding.startswith("connections") or recipe.initial_seed is not None:
+        return recipe
+    return recipe.model_copy(update={"initial_seed": seed})
 
 
 def fitness_recipe(recipe: Recipe, folds: Sequence[Fold], rows: int) -> Recipe:

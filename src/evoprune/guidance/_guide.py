@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import Literal, Protocol
 
 import numpy as np
 
 from evoprune._types import BoolArray, Float32Array, FloatArray, IntArray
-from evoprune.guidance._connections import ConnectionGuide
+from evoprune.guidance._connections import RUNS, ConnectionGuide
 from evoprune.guidance._elimination import eliminate, elimination_scores
 from evoprune.guidance._gates import GateData
 from evoprune.heads import Encoding
-from evoprune.training import TrainingSet
+from evoprune.training import Recipe, TrainingSet
 
 ELIMINATIONS = 6
 """Runs of gated elimination, each with its own weights and batches: single runs differ by a point or two."""
@@ -36,37 +35,36 @@ class Adviser(Protocol):
 
 
 def guide_for(
-    data: TrainingSet,
-    encoding: Encoding,
-    precision: Literal["float32", "bfloat16"],
-    seed: int,
-    *,
-    eliminations: int = ELIMINATIONS,
-    remembered: Callable[[Adviser], Adviser] | None = None,
+    data: TrainingSet, encoding: Encoding, recipe: Recipe, seed: int, *, eliminations: int | None = None
 ) -> Adviser | None:
     """The guide to a search on some folds, or None where there is nothing to go by.
 
-    It sees the rows that candidates are trained on in any fold. Only features have an importance
-    of their own, and with them the connections that read them: hidden units are all alike before
-    the training, and which of them is worth keeping is a matter of the initial weights, that is of the seed.
+    It sees the rows that candidates are trained on in any fold. Hidden units are all alike before the training, and
+    which of them is worth keeping is a matter of the initial weights. So it is with connections; where all trainings
+    begin with the same (`Recipe.initial_seed`), those have a guide.
 
     Args:
         data: features, labels and folds of the search.
         encoding: what a genome's bits mean.
-        precision: of the products in training.
+        recipe: how candidates are trained.
         seed: of all that is drawn.
-        eliminations: number of runs of gated elimination.
-        remembered: the guide to features with a memory, which keeps what takes time to work out.
+        eliminations: number of runs of elimination, where it is not the usual one.
     """
-    if encoding.name != "features" and encoding.matrix != 0:
+    of_connections = encoding.name == "connections" and recipe.initial_seed is not None
+    if encoding.name != "features" and not of_connections:
         return None
     rows = np.unique(np.concatenate([fold.train for fold in data.folds]))
     rows = rows[_drawn(len(rows), seed)]
-    found: Adviser = Guide(
-        data.X[rows], data.y[rows], data.classes, precision=precision, seed=seed, eliminations=eliminations
+    if of_connections:
+        return ConnectionGuide(data, rows, encoding, recipe, seed, eliminations or RUNS)
+    return Guide(
+        data.X[rows],
+        data.y[rows],
+        data.classes,
+        precision=recipe.precision,
+        seed=seed,
+        eliminations=eliminations or ELIMINATIONS,
     )
-    found = found if remembered is None else remembered(found)
-    return found if encoding.name == "features" else ConnectionGuide(found, encoding.head.hidden[0], seed)
 
 
 class Guide:

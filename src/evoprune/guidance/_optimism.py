@@ -139,9 +139,7 @@ def _made_alike(problem: Problem, guide: Scores, sizes: Sequence[int], seed: int
     values = []
     for number in range(len(data.folds)):
         alone = data.alone(number)
-        blind = guide_for(
-            alone, problem.encoding, problem.recipe.precision, seed + _STREAM * (number + 1), eliminations=RUNS
-        )
+        blind = guide_for(alone, problem.encoding, problem.recipe, seed + _STREAM * (number + 1), eliminations=RUNS)
         without = seen if blind is None else _masks(blind, sizes)
         measured = problem.on(alone).evaluate(np.concatenate([without, seen]))
         values.append(measured.reshape(2, -1, len(sizes), len(problem.objectives)))

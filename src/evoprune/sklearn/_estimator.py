@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from evoprune._types import BoolArray, FloatArray, IntArray
 from evoprune.data import Division, Fold, partition
 from evoprune.errors import ConfigError, DataError, EvoPruneError
-from evoprune.guidance import GUIDED_FOLDS, fitness_recipe
+from evoprune.guidance import fitness_recipe, guided_folds, guided_recipe
 from evoprune.heads import CompactHead, Encoding, Head, parse_encoding
 from evoprune.objectives import get_objectives
 from evoprune.problem import Problem
@@ -175,6 +175,8 @@ class EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
     def _recipe(self, rows: int) -> Recipe:
         """How the chosen head is trained on so many rows."""
         recipe = get_recipe(self.recipe)
+        if self.algorithm == "guided":
+            recipe = guided_recipe(recipe, self.encoding, self.seed_)
         if self.recipe != "fast":
             return recipe
         each = -(-rows // recipe.batch_size)
@@ -189,7 +191,7 @@ class EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
         rarest, said = self._rarest(strata)
         folds = self.folds
         if folds is None:
-            folds = max(1, min(GUIDED_FOLDS, rarest)) if self.algorithm == "guided" else 1
+            folds = max(1, min(guided_folds(self.encoding), rarest)) if self.algorithm == "guided" else 1
         elif not is_whole(folds) or folds < 1:
             raise ConfigError(f"folds={folds!r} is not possible; give 1 for one validation part, or more inner folds")
         needed = max(2, int(folds))

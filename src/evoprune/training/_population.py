@@ -26,7 +26,7 @@ from evoprune.training._engine import CompactWeights, train_compact
 from evoprune.training._packed_engine import PackedEngine
 from evoprune.training._packs import Job
 from evoprune.training._prepare import PreparedFold, prepare_fold
-from evoprune.training._randomness import initial_matrices
+from evoprune.training._randomness import initial_weights
 from evoprune.training._recipe import Recipe
 from evoprune.training._training_set import TrainingSet, check_training_set
 
@@ -217,7 +217,7 @@ class Trainer:
         if self._folds is None:
             self._folds = [prepare_fold(self.data, number, self.recipe) for number in range(len(self.data.folds))]
         shapes = self.head.shapes(self.data.X.shape[1], self.data.classes)
-        self._initial = {s: self._initial.get(s) or initial_matrices(shapes, s) for s in seeds}
+        self._initial = {s: self._initial.get(s) or initial_weights(shapes, self.recipe, s) for s in seeds}
         return self._folds
 
     def _engine(self) -> PackedEngine:
@@ -287,6 +287,46 @@ def _logits(head: CompactHead, chunks: Iterator[Float32Array], cancelled: Callab
             raise TrainingCancelled
         parts.append(head_logits(head, chunk))
     return np.concatenate(parts) if parts else np.zeros((0, head.classes), dtype=np.float32)
+
+
+class WeightTraining:
+    """Trainings on the first fold of which the weights themselves are wanted, on the processor.
+
+    Args:
+        data: features, labels and folds.
+        head: shape of the head.
+        recipe: how to train; heads are one group.
+
+    Raises:
+        DataError: extra rows, weights or targets do not fit the features and folds (see `TrainingSet`).
+    """
+
+    def __init__(self, data: TrainingSet, head: Head, recipe: Recipe) -> None:
+        check_training_set(data)
+        self._shapes = head.shapes(data.X.shape[1], data.classes)
+        self._recipe = recipe
+        self._fold = prepare_fold(data, 0, recipe)
+
+    def weights(
+        self, structure: Structure, seed: int, cancelled: Callable[[], bool] = lambda: False
+    ) -> tuple[Float32Array, ...]:
+        """Weights of the parts that are on, `[d, h]`, .., `[h, C]`, on features as the recipe takes them.
+
+        Uses one thread, and may be called by several.
+
+        Args:
+            structure: what is on.
+            seed: of batches and dropout, and of initial weights unless the recipe says which.
+            cancelled: asked once a chunk of rows; if it says so, the training is given up.
+
+        Raises:
+            TrainingCancelled: `cancelled` said so.
+        """
+        initial = initial_weights(self._shapes, self._recipe, seed)
+        trained = train_compact(
+            self._fold.features, self._fold.goal, structure, initial, self._recipe, seed, cancelled=cancelled
+        )
+        return trained.matrices
 
 
 def train_population(

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from evoprune._types import ByteArray, Float32Array, IntArray
+from evoprune.training._recipe import Recipe
 
 _INIT, _ORDER, _DROPOUT = range(3)
 
@@ -25,6 +26,11 @@ def initial_matrices(shapes: Sequence[tuple[int, int]], seed: int) -> tuple[Floa
         limit = np.float32(np.sqrt(6 / (inputs + outputs)))
         matrices.append((2 * generator.random((inputs, outputs), dtype=np.float32) - 1) * limit)
     return tuple(matrices)
+
+
+def initial_weights(shapes: Sequence[tuple[int, int]], recipe: Recipe, seed: int) -> tuple[Float32Array, ...]:
+    """What a training with some seed begins with: by that seed, or by the one the recipe has for all."""
+    return initial_matrices(shapes, seed if recipe.initial_seed is None else recipe.initial_seed)
 
 
 def batch_order(rows: int, seed: int, epoch: int) -> IntArray:

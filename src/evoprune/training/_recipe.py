@@ -51,6 +51,8 @@ class Recipe(BaseModel):
         precision: of the products of hidden layers, forward and backward; weights, optimizer
             and output layer are always float32.
         seeds: k; fitness is the mean over k fixed seeds of initial weights and batches.
+        initial_seed: seed of the initial weights of all trainings; None for each training's own. Single connections
+            are chosen for the weights they begin with.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -72,6 +74,7 @@ class Recipe(BaseModel):
     groups: int = Field(default=1, ge=1)
     precision: Literal["float32", "bfloat16"] = "float32"
     seeds: int = Field(default=1, ge=1)
+    initial_seed: int | None = Field(default=None, ge=0)
 
     def rate(self, step: int, steps: int) -> float:
         """Learning rate of step `step` (from 0) of `steps`."""

@@ -15,7 +15,7 @@ from torch.nn import functional
 from evoprune._types import BoolArray, Float32Array, FloatArray, IntArray
 from evoprune.heads import Head, Structure
 from evoprune.training._goal import Loss
-from evoprune.training._randomness import batch_order, chunk_rows, dropout_bytes, dropout_threshold, initial_matrices
+from evoprune.training._randomness import batch_order, chunk_rows, dropout_bytes, dropout_threshold, initial_weights
 from evoprune.training._recipe import Recipe
 
 
@@ -74,7 +74,7 @@ def train_reference(
     counts = torch.ones(len(X), dtype=dtype) if weights is None else torch.from_numpy(weights).to(dtype)
     shapes = head.shapes(X.shape[1], classes)
     masks = [torch.from_numpy(structure.mask(i, classes)) for i in range(len(shapes))]
-    initial = initial or initial_matrices(shapes, seed)
+    initial = initial or initial_weights(shapes, recipe, seed)
     matrices = [(torch.from_numpy(w).to(dtype) * m).requires_grad_() for w, m in zip(initial, masks, strict=True)]
     bias = torch.zeros(classes, dtype=dtype, requires_grad=True)
     parameters = [*matrices, bias]

@@ -112,6 +112,8 @@ class RunConfig(BaseModel):
             del relevant["asynchronous"]
         if self.recipe.groups == 1:
             del relevant["recipe"]["groups"]
+        if self.recipe.initial_seed is None:
+            del relevant["recipe"]["initial_seed"]
         return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
     def differences(self, other: RunConfig) -> list[str]:

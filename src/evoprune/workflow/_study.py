@@ -12,7 +12,7 @@ from evoprune.data import Protocol, partition
 from evoprune.errors import ConfigError, StorageError
 from evoprune.executors import Executor, Here, make_executor
 from evoprune.features import Features
-from evoprune.guidance import Guidance, fitness_recipe, guidance_for
+from evoprune.guidance import Guidance, fitness_recipe, guidance_for, guided_recipe
 from evoprune.heads import Head, default_head, parse_encoding
 from evoprune.model import Model
 from evoprune.objectives import get_objectives
@@ -103,13 +103,14 @@ class Study(ShownInNotebooks):
     ) -> None:
         if not isinstance(executor, str) and workers is not None:
             raise ConfigError("workers are a matter of the executor that is given; give them to make_executor")
+        trained = get_recipe(recipe, device)
         config = make_config(
             data=features.name,
             kind="arrays",
             backbone=None if features.backbone is None else features.backbone.name,
             head=(head or default_head(encoding)).hidden,
             encoding=encoding,
-            recipe=get_recipe(recipe, device),
+            recipe=guided_recipe(trained, encoding, seed) if algorithm == "guided" else trained,
             device=str(resolve_device(device)),
             objectives=tuple(objectives),
             ood=tuple(ood.name for ood in features.ood),
