@@ -105,6 +105,21 @@ def test_several_seeds_share_their_splits_and_are_merged(evoprune, tmp_path, blo
     assert [r["evaluations"] for r in json.loads(longer.out)["runs"]] == [14, 14, 14]
 
 
+def test_connections_are_searched_from_initial_weights_of_the_runs_own(evoprune, tmp_path, blobs):
+    quick = ("--head", "8", "--epochs", "3", "-n", "12", "--report-seeds", "2", "--seed", "4")
+    run = evoprune("run", "--features", blobs, "--encoding", "connections", *quick, "--runs", "2")
+    assert run.status == 0, run.err
+    configs = [read_config(tmp_path / "runs" / "blobs" / f"seed-{s}" / "config.toml") for s in (4, 5)]
+    assert [(c.recipe.initial_seed, c.folds) for c in configs] == [(4, 1), (5, 1)]
+    assert evoprune("resume", "runs/blobs", "-n", "14").status == 0
+    # The same command goes on; another first seed is no other setting.
+    again = evoprune("run", "--features", blobs, "--encoding", "connections", *quick, "--runs", "3")
+    assert again.status == 0, again.err
+    assert evoprune("run", "--features", blobs, *quick, "-o", "features").status == 0
+    config = read_config(tmp_path / "features" / "config.toml")
+    assert (config.recipe.initial_seed, config.folds) == (None, 3)
+
+
 def test_several_seeds_of_one_objective_have_no_front(evoprune, blobs):
     run = evoprune("run", "--features", blobs, *SMALL, "--runs", "2")
     assert run.status == 0, run.err

@@ -18,9 +18,11 @@ from sklearn.preprocessing import StandardScaler
 
 from evoprune.errors import DataError
 from evoprune.heads import CompactHead, Head, parse_encoding
-from evoprune.training import FAST, Recipe, Trainer, head_logits, penultimate, train_population
+from evoprune.training import FAST, Recipe, Trainer, WeightTraining, head_logits, penultimate, train_population
 from evoprune.training._apply import CHUNK_ROWS
 from evoprune.training._prepare import standardization
+from evoprune.training._randomness import initial_matrices
+from evoprune.training._reference import train_reference
 
 QUICK = FAST.model_copy(update={"epochs": 4, "batch_size": 32})
 SGD = Recipe(optimizer="sgd", learning_rate=1e-2, batch_size=32, epochs=4, early_stopping={"patience": 2})
@@ -252,3 +254,26 @@ def test_features_that_cannot_be_written_to_are_read_without_a_warning_and_stay(
 def test_features_of_another_width_are_refused(apply):
     with pytest.raises(DataError, match=r"shape \(4, 9\) do not fit a head made for 20 features a row"):
         apply(HEADS[0], np.zeros((4, 9), dtype=np.float32))
+
+
+@pytest.mark.parametrize("initial_seed", [None, 9])
+def test_weights_are_those_of_the_reference_from_the_initial_weights_that_the_recipe_says(task, initial_seed):
+    recipe = QUICK.model_copy(update={"precision": "float32", "initial_seed": initial_seed})
+    head, plan = Head(16), parse_encoding("connections", Head(16), width=20, classes=3)
+    structure = plan.decode(np.random.default_rng(1).random(plan.length) < 0.4)
+    rows = task.folds[0].train
+    X = StandardScaler().fit_transform(task.X[rows].astype(np.float64)).astype(np.float32)
+    initial = initial_matrices(head.shapes(20, 3), 3 if initial_seed is None else initial_seed)
+    expected = train_reference(X, task.y[rows], structure, head, 3, recipe, 3, initial=initial)
+    for ours, theirs in zip(WeightTraining(task, head, recipe).weights(structure, 3), expected.matrices, strict=True):
+        assert np.allclose(ours, theirs, atol=1e-4)
+    by_seed = train_reference(X, task.y[rows], structure, head, 3, recipe, 3)
+    for ours, theirs in zip(by_seed.matrices, expected.matrices, strict=True):
+        assert np.array_equal(ours, theirs)
+    # The population's engine begins with them too, and gives the same answers.
+    (trained,) = Trainer(task, head, recipe).train([structure], [3, 4])
+    hidden = np.maximum(X @ expected.matrices[0], 0)
+    logits = trained.heads[0][0].logits(task.X[rows])
+    assert np.allclose(logits, hidden @ expected.matrices[1] + expected.biases[-1], atol=1e-3)
+    # Another seed has other batches.
+    assert not np.allclose(trained.heads[0][1].logits(task.X[rows]), logits, atol=1e-3)

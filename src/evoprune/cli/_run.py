@@ -280,7 +280,9 @@ def run(
     if runs is None:
         start(config, folder, tracker or (), made, as_json=json)
     else:
-        configs = [_of_seed(config, seed + number) for number in range(runs)]
+        # Another seed each, and the same splits.
+        alike = config.model_copy(update={"split_seed": config.data_seed})
+        configs = [alike.with_seed(seed + number) for number in range(runs)]
         start_several(configs, folder, tracker or (), made, as_json=json)
 
 
@@ -340,16 +342,6 @@ def duration(text: str, option: str) -> float:
 
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
-
-
-def _of_seed(config: RunConfig, seed: int) -> RunConfig:
-    """The configuration with another seed and the same splits."""
-    from evoprune.workflow import make_config
-
-    recipe = config.recipe
-    if recipe.initial_seed is not None:
-        recipe = recipe.model_copy(update={"initial_seed": seed})
-    return make_config(**{**dict(config), "seed": seed, "split_seed": config.data_seed, "recipe": recipe})
 
 
 def changed_recipe(name: str, device: str = "cpu", **changes: int | str | None) -> dict[str, Any]:

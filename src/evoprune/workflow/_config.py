@@ -100,6 +100,17 @@ class RunConfig(BaseModel):
         """The seed of splits."""
         return self.seed if self.split_seed is None else self.split_seed
 
+    def with_seed(self, seed: int) -> RunConfig:
+        """The same with another seed, of initial weights too where all trainings share them.
+
+        Raises:
+            ConfigError: it is out of range.
+        """
+        recipe = self.recipe
+        if recipe.initial_seed is not None:
+            recipe = recipe.model_copy(update={"initial_seed": seed})
+        return make_config(**{**dict(self), "seed": seed, "recipe": recipe})
+
     def to_toml(self) -> str:
         """As TOML text; settings that are None are left out."""
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))

@@ -173,9 +173,7 @@ def _require_comparable(runs: Sequence[_Run]) -> None:
                 f"{run.folder.path} has the same settings and seed as {twin.folder.path}, so it adds nothing; "
                 "leave one out"
             )
-        ours, theirs = (
-            {k: v for k, v in r.config.model_dump(mode="json").items() if k not in _MAY_DIFFER} for r in (first, run)
-        )
+        ours, theirs = (_settings(r.config) for r in (first, run))
         different = [f"{k}: {ours[k]!r} -> {theirs[k]!r}" for k in ours if ours[k] != theirs[k]]
         if first.summary.get("data_digest") != run.summary.get("data_digest"):
             different.append("other features or divisions of the data")
@@ -184,6 +182,13 @@ def _require_comparable(runs: Sequence[_Run]) -> None:
                 f"{run.folder.path} cannot be merged with {first.folder.path} ({'; '.join(different)}); "
                 "merge runs that differ only in seed and algorithm (`evoprune run ... --runs N` makes such runs)"
             )
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    """What two runs that are merged have in common; initial weights go with the seed."""
+    recipe = config.recipe.model_copy(update={"initial_seed": None})
+    alike = config.model_copy(update={"recipe": recipe}).model_dump(mode="json")
+    return {k: v for k, v in alike.items() if k not in _MAY_DIFFER}
 
 
 def _member(run: _Run, number: int) -> dict[str, Any]:

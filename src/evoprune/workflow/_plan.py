@@ -25,9 +25,7 @@ def write_plan(folder: Path, configs: Sequence[RunConfig]) -> None:
     require_room(folder, RUNS)
     earlier = read_plan(folder)
     if earlier:
-        differences = [
-            difference for difference in earlier[0].differences(configs[0]) if not difference.startswith("seed:")
-        ]
+        differences = earlier[0].with_seed(configs[0].seed).differences(configs[0])
         if differences:
             raise ConfigError(
                 f"{folder} holds runs with other settings ({'; '.join(differences)}); "
@@ -50,7 +48,7 @@ def read_plan(folder: Path) -> list[RunConfig] | None:
         plan = read_sealed(path.read_text(encoding="utf-8"))
         if not plan["seeds"]:
             raise ValueError("no seeds")
-        return [make_config(**{**plan["settings"], "seed": seed}) for seed in plan["seeds"]]
+        return [make_config(**plan["settings"]).with_seed(seed) for seed in plan["seeds"]]
     except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
         raise StorageError(
             f"{path} is damaged ({error!r}); give the command of the runs again with another --output folder, "
