@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import joblib
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from evoprune.guidance import _gates
 from evoprune.sklearn import EvoPruneClassifier, EvoPruneRegressor, EvoPruneSelector
-from evoprune.training import FAST
+from evoprune.training import FAST, Recipe
 
 RECIPE = FAST.model_copy(
     update={"epochs": 6, "batch_size": 32, "learning_rate": 1e-2, "input_dropout": 0.0, "hidden_dropout": 0.0}
@@ -101,6 +103,23 @@ def test_hidden_units_can_be_pruned_instead(rows):
     assert classifier.genome_.shape == (16,)
     assert classifier.support_.all()
     assert classifier.model_.head.matrices[0].shape[1] == classifier.genome_.sum()
+
+
+@pytest.mark.parametrize(("encoding", "shared"), [("connections", True), ("features", False)])
+def test_connections_are_searched_and_trained_from_the_same_initial_weights(rows, monkeypatch, encoding, shared):
+    recipes = []
+    for place in ("evoprune.sklearn._estimator.Problem", "evoprune.sklearn._estimator.train_population"):
+        module, name = place.rsplit(".", 1)
+        original = getattr(importlib.import_module(module), name)
+
+        def seen(*arguments, original=original, **named):
+            recipes.extend(a for a in (*arguments, *named.values()) if isinstance(a, Recipe))
+            return original(*arguments, **named)
+
+        monkeypatch.setattr(place, seen)
+    found = EvoPruneClassifier(hidden=(4,), evaluations=8, random_state=0, encoding=encoding).fit(*rows)
+    assert len(recipes) == 2
+    assert {recipe.initial_seed for recipe in recipes} == {found.seed_ if shared else None}
 
 
 def test_support_of_pruned_connections_is_what_the_head_reads(rows):

@@ -90,7 +90,7 @@ class EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
             replace(data, folds=report, evaluation_weights=None),
             [encoding.decode(self.genome_)],
             head=encoding.head,
-            recipe=self._recipe(len(data.X)),
+            recipe=self._begun(self._recipe(len(data.X))),
             seeds=[self.seed_],
         )
         head = trained.heads[0][0]
@@ -108,7 +108,7 @@ class EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
         # In a regression all class numbers are 0: its rows are divided at random.
         parts = partition([Division(rows, rows[:0])], data.y, folds=self._folds(data.y), seed=self.seed_)
         names = self._default_objectives.of(self.algorithm) if self.objectives is None else self.objectives
-        recipe = self._recipe(len(rows))
+        recipe = self._begun(self._recipe(len(rows)))
         if self.algorithm == "guided":
             recipe = fitness_recipe(recipe, parts.search, len(rows))
         problem = Problem(
@@ -175,12 +175,14 @@ class EvoPruneEstimator(BaseEstimator):  # type: ignore[misc]
     def _recipe(self, rows: int) -> Recipe:
         """How the chosen head is trained on so many rows."""
         recipe = get_recipe(self.recipe)
-        if self.algorithm == "guided":
-            recipe = guided_recipe(recipe, self.encoding, self.seed_)
         if self.recipe != "fast":
             return recipe
         each = -(-rows // recipe.batch_size)
         return recipe.model_copy(update={"epochs": max(recipe.epochs, -(-FEWEST_STEPS // each))})
+
+    def _begun(self, recipe: Recipe) -> Recipe:
+        """The recipe with the initial weights that search and chosen head share, where connections are searched."""
+        return guided_recipe(recipe, self.encoding, self.seed_) if self.algorithm == "guided" else recipe
 
     def _rarest(self, strata: IntArray) -> tuple[int, str]:
         """Rows of the rarest of the numbers `[N]` by which rows are divided, and a sentence's beginning about them."""
