@@ -88,8 +88,8 @@ class ConnectionGuide:
             left: BoolArray = pools[number].copy()
             round_ = 0
             while (size := int(left.sum())) > count:
-                places = self._places(left, (_CHILDREN, seed, number, round_), cancelled)
-                left, round_ = _largest(left, places, max(count, _fewer(size))), round_ + 1
+                order = self._order(left, (_CHILDREN, seed, number, round_), cancelled)
+                left, round_ = self._only(order[-max(count, _fewer(size)) :]), round_ + 1
             return left
 
         children: BoolArray = np.stack(self._side_by_side(child, range(len(pools))))
@@ -99,20 +99,26 @@ class ConnectionGuide:
         smallest = max(1, round(SMALLEST_SHARE * self._encoding.length))
         left, scores, round_ = self._encoding.dense_genome(), np.zeros(self._encoding.length), 0
         while True:
-            places = self._places(left, (_RUNS, run, round_), cancelled)
-            scores[left] = round_ + places
-            size = len(places)
+            order = self._order(left, (_RUNS, run, round_), cancelled)
+            size = len(order)
+            scores[order] = round_ + np.arange(size) / size
             if size <= smallest:
                 return scores
-            left, round_ = _largest(left, places, max(smallest, _fewer(size))), round_ + 1
+            left, round_ = self._only(order[-max(smallest, _fewer(size)) :]), round_ + 1
 
-    def _places(self, left: BoolArray, stream: Sequence[int], cancelled: Callable[[], bool]) -> FloatArray:
-        """Place of the weight of each connection that is left among them: 0 for the smallest, up to below 1."""
+    def _order(self, left: BoolArray, stream: Sequence[int], cancelled: Callable[[], bool]) -> IntArray:
+        """Numbers of the connections that are left, from the smallest weight to the largest."""
         seed = int(np.random.default_rng([self._seed, *stream]).integers(2**62))
         matrices = self._training.weights(self._encoding.decode(left), seed, cancelled)
         # A training that diverged says nothing: its connections are dropped first to last.
         sizes = np.nan_to_num(np.abs(matrices[self._encoding.matrix or 0]).ravel()[left], posinf=0.0)
-        return np.asarray(sizes.argsort(kind="stable").argsort(kind="stable") / len(sizes), dtype=np.float64)
+        return np.flatnonzero(left)[sizes.argsort(kind="stable")]
+
+    def _only(self, connections: IntArray) -> BoolArray:
+        """The genome `[L]` of some connections, by their numbers."""
+        genome = np.zeros(self._encoding.length, dtype=np.bool_)
+        genome[connections] = True
+        return genome
 
     def _side_by_side(self, make: Callable[[int, Callable[[], bool]], _Given], numbers: Sequence[int]) -> list[_Given]:
         """What is made of each number, as many at a time as there are threads; an interrupt ends all soon."""
@@ -125,13 +131,6 @@ class ConnectionGuide:
                 cancelled.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-
-
-def _largest(left: BoolArray, places: FloatArray, keep: int) -> BoolArray:
-    """The `keep` connections with the highest places among those that are left."""
-    kept = np.zeros_like(left)
-    kept[np.flatnonzero(left)[np.argsort(-places, kind="stable")[:keep]]] = True
-    return kept
 
 
 def _fewer(size: int) -> int:
