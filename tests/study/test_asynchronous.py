@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,7 @@ class Pool:
         genome = self._under_way.pop(int(self._rng.integers(len(self._under_way))))
         self.done.append(genome.tobytes())
         value = np.nan if self._bad(genome) else float(genome.astype(np.int64) @ WEIGHTS)
-        return genome, np.array([value]), 0.5
+        return genome, np.array([value])
 
 
 def new_store(path=None):
@@ -90,7 +92,7 @@ def test_the_stored_order_repeats_the_search(name):
         def collect(self):
             genome = min(self._under_way, key=lambda g: order[g.tobytes()])
             self._under_way = [other for other in self._under_way if other is not genome]
-            return genome, np.array([float(genome.astype(np.int64) @ WEIGHTS)]), 0.5
+            return genome, np.array([float(genome.astype(np.int64) @ WEIGHTS)])
 
     again = new_store()
     search_asynchronously(algorithm(name), InThatOrder(6), again, budget=90)
@@ -152,7 +154,7 @@ def test_an_exhausted_space_ends_the_search():
     class Small(Pool):
         def collect(self):
             genome = self._under_way.pop()
-            return genome, np.array([float(genome.sum())]), 0.1
+            return genome, np.array([float(genome.sum())])
 
     store = Store(None, StudyKey(3, ("accuracy",), "key"))
     search_asynchronously(create("genetic", length=3, maximize=(True,), seed=0), Small(4), store, budget=100)
@@ -183,9 +185,14 @@ class Slow:
         pass
 
     def on_evaluations(self, genomes, values, progress):
-        import time
-
         time.sleep(0.01)
+
+
+def test_the_time_of_a_search_passes_once_whoever_measures():
+    store, began = new_store(), time.perf_counter()
+    search_asynchronously(algorithm(), Pool(4), store, budget=40, callbacks=(Slow(),))
+    # The last one's callback comes after its time.
+    assert 39 * 0.01 <= store.seconds() <= time.perf_counter() - began
 
 
 def test_algorithms_that_work_by_generations_refuse():

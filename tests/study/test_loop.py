@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -145,3 +147,27 @@ def test_callbacks_hear_of_every_committed_batch():
     assert trained == [(done, 40) for done in range(1, 41)]
     assert sum(n for n, _, _ in heard) == 40
     assert all(reported == stored for _, reported, stored in heard)
+
+
+class Ponderous:
+    """An algorithm that thinks for a while before each ask."""
+
+    def __init__(self, algorithm, seconds):
+        self._algorithm, self._seconds = algorithm, seconds
+
+    def ask(self):
+        time.sleep(self._seconds)
+        return self._algorithm.ask()
+
+    def tell(self, genomes, values):
+        self._algorithm.tell(genomes, values)
+
+
+def test_the_time_of_a_search_holds_what_the_algorithm_thinks_about(tmp_path):
+    store, asks = new_store(tmp_path / "s.sqlite"), 4
+    random = create("random", length=L, maximize=(True,), seed=0)
+    size = len(create("random", length=L, maximize=(True,), seed=0).ask())
+    began = time.perf_counter()
+    search(Ponderous(random, 0.05), Counter(), store, budget=asks * size, batch=3)
+    assert 0.05 * asks <= store.seconds() <= time.perf_counter() - began
+    store.close()

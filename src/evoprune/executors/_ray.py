@@ -176,7 +176,7 @@ class RayWorkers:
         trainings = len(problem.data.folds) * len(seeds)
         try:
             for done in range(1, len(genomes) + 1):
-                number, examined, _ = dispatch.next()
+                number, examined = dispatch.next()
                 found[order[number]] = examined
                 if on_progress is not None:
                     on_progress(done * trainings, len(genomes) * trainings)
@@ -269,7 +269,7 @@ class _Dispatch:
         self._waiting: deque[int] = deque()
         self._deaths: dict[int, int] = {}
         self._references: dict[Any, Member] = {}
-        self._ready: deque[tuple[int, Examined, float]] = deque()
+        self._ready: deque[tuple[int, Examined]] = deque()
 
     @property
     def capacity(self) -> int:
@@ -287,8 +287,8 @@ class _Dispatch:
         """The genome `[L]` of a number."""
         return self._genomes[number]
 
-    def next(self) -> tuple[int, Examined, float]:
-        """Wait for the next candidate that is done: its number, what was found, and the seconds it took.
+    def next(self) -> tuple[int, Examined]:
+        """Wait for the next candidate that is done: its number and what was found.
 
         Raises:
             EvoPruneError: a worker refused it, or workers die at it again and again.
@@ -366,9 +366,7 @@ class _Dispatch:
         if not isinstance(answer, Done):
             raise TypeError(f"a worker answered with {type(answer).__name__}")
         member.pace.learn(answer.seconds)
-        self._ready.extend(
-            (row, _own(found), answer.seconds / len(rows)) for row, found in zip(rows, answer.examined, strict=True)
-        )
+        self._ready.extend((row, _own(found)) for row, found in zip(rows, answer.examined, strict=True))
 
     def _lost(self, member: Member, error: BaseException) -> None:
         rows = self._crew.lost(member, error)
@@ -405,7 +403,7 @@ class _RayStream:
         self._dispatch.add(genome)
         self._dispatch.give_out()
 
-    def collect(self) -> tuple[BoolArray, FloatArray, float]:
-        """Wait for the next that is done: genome `[L]`, values `[M]`, seconds."""
-        number, examined, seconds = self._dispatch.next()
-        return self._dispatch.genome(number), examined.values.mean(axis=0), seconds
+    def collect(self) -> tuple[BoolArray, FloatArray]:
+        """Wait for the next that is done: genome `[L]` and values `[M]`."""
+        number, examined = self._dispatch.next()
+        return self._dispatch.genome(number), examined.values.mean(axis=0)

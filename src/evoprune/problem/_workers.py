@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -28,8 +27,8 @@ class Stream(Protocol):
     def submit(self, genome: BoolArray) -> None:
         """Begin with a genome `[L]`."""
 
-    def collect(self) -> tuple[BoolArray, FloatArray, float]:
-        """Wait for the next that is done: its genome `[L]`, values `[M]`, and the seconds it took."""
+    def collect(self) -> tuple[BoolArray, FloatArray]:
+        """Wait for the next that is done: its genome `[L]` and values `[M]`."""
 
 
 class Workers(Protocol):
@@ -74,8 +73,7 @@ class HereStream:
         """Put a genome `[L]` in the queue."""
         self._waiting.append(genome)
 
-    def collect(self) -> tuple[BoolArray, FloatArray, float]:
-        """Evaluate the first of the queue: genome `[L]`, values `[M]`, seconds."""
-        genome, began = self._waiting.popleft(), time.perf_counter()
-        values = self._evaluate(genome[None])[0]
-        return genome, values, time.perf_counter() - began
+    def collect(self) -> tuple[BoolArray, FloatArray]:
+        """Evaluate the first of the queue: genome `[L]` and values `[M]`."""
+        genome = self._waiting.popleft()
+        return genome, self._evaluate(genome[None])[0]

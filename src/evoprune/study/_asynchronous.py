@@ -44,8 +44,8 @@ class Stream(Protocol):
     def submit(self, genome: BoolArray) -> None:
         """Begin with a genome `[L]`."""
 
-    def collect(self) -> tuple[BoolArray, FloatArray, float]:
-        """Wait for the next that is done: its genome `[L]`, values `[M]`, and the seconds it took."""
+    def collect(self) -> tuple[BoolArray, FloatArray]:
+        """Wait for the next that is done: its genome `[L]` and values `[M]`."""
 
 
 class _Conversation:
@@ -131,6 +131,7 @@ def search_asynchronously(
     if len(store) >= budget:
         return
     started, at_start = time.perf_counter(), len(store)
+    committed = started
     talk = _Conversation(algorithm)
     talk.repeat(store, earlier)
     any_fine = any(evaluation.state == "complete" for evaluation in earlier)
@@ -153,11 +154,12 @@ def search_asynchronously(
                 stream.submit(asked)
         if not talk.under_way:
             return
-        genome, raw, took = stream.collect()
+        genome, raw = stream.collect()
         values = raw if adjust is None else adjust(genome[None], raw[None])[0]
         store.set_result(_name(len(store) + 1), talk.begun)
         store.start(genome[None])
-        store.finish(genome[None], values[None], took)
+        before, committed = committed, time.perf_counter()
+        store.finish(genome[None], values[None], committed - before)
         stored = store.values(genome)
         talk.tell(genome, values if stored is None else stored)
         any_fine = any_fine or bool(np.isfinite(values).all())

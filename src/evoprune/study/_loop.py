@@ -105,6 +105,7 @@ def search(
     for callback in callbacks:
         callback.on_start(store.evaluations(), budget)
     started, at_start, stalled, first_ask = time.perf_counter(), len(store), 0, True
+    committed = started
     while len(store) < budget:
         genomes = algorithm.ask()
         new = _unknown(genomes, store)
@@ -116,9 +117,10 @@ def search(
                 raise Interrupted(f"stopped after {len(store)} of {budget} evaluations; all of them are stored")
             chunk = within[start : start + batch]
             store.start(chunk)
-            began = time.perf_counter()
             values = evaluate(chunk, _told(callbacks, len(store), len(chunk), budget))
-            store.finish(chunk, values, time.perf_counter() - began)
+            # What the algorithm thought about is part of what the evaluations cost.
+            before, committed = committed, time.perf_counter()
+            store.finish(chunk, values, committed - before)
             progress = Progress(len(store), budget, len(store) - at_start, time.perf_counter() - started)
             for callback in callbacks:
                 callback.on_evaluations(chunk, values, progress)

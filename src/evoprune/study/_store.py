@@ -7,8 +7,8 @@ Schema (version 2; `_schema` has those before), readable with any SQLite tool:
 - `evaluations(id, genome, active, state, seconds, recipe, error, finished, checksum)`: one row a
   distinct genome, `id` in the order of asking from 1. `genome` holds the bits packed eight
   to a byte, first bit highest (`numpy.packbits`); `active` is the number of 1-bits; `state`
-  is `running`, `complete` or `failed`; `seconds` is its share of its batch's time; `checksum`
-  covers its row and its values.
+  is `running`, `complete` or `failed`; `seconds` is its share of the time since the batch before it
+  was committed, in which the search chose and measured its batch; `checksum` covers its row and its values.
 - `objective_values(evaluation, objective, value)`: natural sign; none for failed ones.
 - `results(name, value, checksum)`: JSON, written after the search.
 """
@@ -46,7 +46,7 @@ class Evaluation:
         genome: bits `[L]`.
         values: objective values `[M]`, NaN where it failed.
         state: `complete` or `failed`.
-        seconds: its share of its batch's time.
+        seconds: its share of the time since the batch before it was committed.
         error: why it failed, or None.
     """
 
@@ -136,7 +136,7 @@ class Store:
         Args:
             genomes: as given to `start`.
             values: in the natural sign.
-            seconds: that the whole batch took.
+            seconds: since the batch before it was committed, or since the search began.
         """
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         with faults(self.path), transaction(self._connection):
@@ -183,7 +183,7 @@ class Store:
             raise damaged(self.path, f"an evaluation cannot be read: {error}") from error
 
     def seconds(self) -> float:
-        """Seconds spent on all evaluations."""
+        """Seconds that the search took for all evaluations, what it thought about between them included."""
         with faults(self.path):
             (total,) = self._connection.execute("SELECT COALESCE(SUM(seconds), 0) FROM evaluations").fetchone()
         return float(total)

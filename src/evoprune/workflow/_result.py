@@ -191,7 +191,7 @@ class Result:
         hypervolume: of the front and how it grew, where there are several objectives.
         evaluations: number of evaluations, failed ones included.
         failed: number of failed evaluations.
-        seconds: spent on evaluations.
+        seconds: that the search took, what it thought about between evaluations included.
         history: every finished evaluation, in the order of asking.
         objectives: what was searched for.
         overfitting: of the search; None under the `paper` protocol, and where nothing is pruned.
