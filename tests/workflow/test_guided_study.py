@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 import evoprune as ep
 from evoprune.errors import StorageError
-from evoprune.guidance import Guide
+from evoprune.guidance import Guide, guidance_for
 from evoprune.study import Interrupted
 from evoprune.training import WeightTraining
 
@@ -147,6 +148,19 @@ def test_a_second_session_works_nothing_out_that_the_first_one_knew(
     connection.close()
     assert 1 < known < BUDGET
     assert table(study(features, shortest, output=tmp_path / "run").run(known + 1)) == straight[: known + 1]
+
+
+def test_what_guidance_works_out_beforehand_counts_as_time_of_the_search(features, shortest, monkeypatch):
+    prepared = guidance_for
+
+    def ponderous(*arguments, **settings):
+        time.sleep(0.5)
+        return prepared(*arguments, **settings)
+
+    monkeypatch.setattr("evoprune.workflow._study.guidance_for", ponderous)
+    assert study(features, shortest).run(4).seconds >= 0.5
+    # The time is up before the first batch, which is evaluated in any case.
+    assert len(study(features, shortest, batch=3).run(seconds=0.5).history) == 3
 
 
 @pytest.mark.parametrize("batch", [1, 30])

@@ -139,6 +139,7 @@ class SearchProgress:
         self._seconds = None if seconds is None else max(1, round(seconds))
         self._bar = _Bar("search")
         self._best: tuple[float, float] | None = None
+        self._first: Progress | None = None
 
     def on_start(self, earlier: Sequence[Evaluation], budget: int) -> None:
         """Show the bar with what earlier sessions did."""
@@ -170,7 +171,7 @@ class SearchProgress:
             line = f"search: {count(progress.evaluations, 'evaluation')}, {self._note()}"
             self._bar.update(min(round(progress.seconds), self._seconds), self._seconds, self._note(), line)
             return
-        rate = progress.new / progress.seconds if progress.seconds else 0.0
+        rate = self._rate(progress)
         left = timedelta(seconds=round((progress.budget - progress.evaluations) / rate)) if rate else "?"
         self._bar.update(
             progress.evaluations,
@@ -179,6 +180,14 @@ class SearchProgress:
             f"search: {progress.evaluations} of {count(progress.budget, 'evaluation')}, {rate:.1f}/s, "
             f"{left} left, {self._note()}",
         )
+
+    def _rate(self, progress: Progress) -> float:
+        """Evaluations a second; after the first batch since then, for before it a guide may have had to think."""
+        first = self._first = self._first or progress
+        new, seconds = progress.new - first.new, progress.seconds - first.seconds
+        if not new:
+            new, seconds = progress.new, progress.seconds
+        return new / seconds if seconds else 0.0
 
     def stop(self) -> None:
         """Take the bar away."""

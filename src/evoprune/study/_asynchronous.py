@@ -107,6 +107,7 @@ def search_asynchronously(
     callbacks: tuple[Callback, ...] = (),
     should_stop: Callable[[], bool] = lambda: False,
     seconds: float | None = None,
+    began: float | None = None,
 ) -> None:
     """Search until `budget` distinct genomes have been evaluated in all, or the time is up.
 
@@ -119,6 +120,7 @@ def search_asynchronously(
         callbacks: told at the start and after each committed evaluation.
         should_stop: asked before each evaluation that is begun, and after each that is done.
         seconds: time after which no further evaluation is begun; those under way are waited for.
+        began: when the search began, by `time.perf_counter`, where something went before; now by default.
 
     Raises:
         Interrupted: `should_stop` said so; what is under way will be evaluated again.
@@ -130,8 +132,8 @@ def search_asynchronously(
         callback.on_start(earlier, budget)
     if len(store) >= budget:
         return
-    started, at_start = time.perf_counter(), len(store)
-    committed = started
+    at_start = len(store)
+    committed = started = time.perf_counter() if began is None else began
     talk = _Conversation(algorithm)
     talk.repeat(store, earlier)
     any_fine = any(evaluation.state == "complete" for evaluation in earlier)

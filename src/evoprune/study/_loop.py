@@ -80,6 +80,7 @@ def search(
     callbacks: tuple[Callback, ...] = (),
     should_stop: Callable[[], bool] = lambda: False,
     seconds: float | None = None,
+    began: float | None = None,
 ) -> None:
     """Search until `budget` distinct genomes have been evaluated in all, or the time is up.
 
@@ -97,6 +98,7 @@ def search(
         callbacks: told at the start and after each committed batch.
         should_stop: asked before each batch.
         seconds: time after which no further batch is begun; one is evaluated in any case.
+        began: when the search began, by `time.perf_counter`, where something went before; now by default.
 
     Raises:
         Interrupted: `should_stop` said so.
@@ -104,8 +106,8 @@ def search(
     """
     for callback in callbacks:
         callback.on_start(store.evaluations(), budget)
-    started, at_start, stalled, first_ask = time.perf_counter(), len(store), 0, True
-    committed = started
+    at_start, stalled, first_ask = len(store), 0, True
+    committed = started = time.perf_counter() if began is None else began
     while len(store) < budget:
         genomes = algorithm.ask()
         new = _unknown(genomes, store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -237,6 +238,8 @@ class Study(ShownInNotebooks):
             store.close()
 
     def _search(self, store: Store, callbacks: tuple[Callback, ...], should_stop: Callable[[], bool]) -> None:
+        # What guidance works out beforehand is part of the search, and of its time.
+        began = time.perf_counter()
         guidance, config = self._guidance(store), self.config
         algorithm = self._new_algorithm(guidance.guide)
         if config.asynchronous:
@@ -250,6 +253,7 @@ class Study(ShownInNotebooks):
                 callbacks=callbacks,
                 should_stop=should_stop,
                 seconds=config.seconds,
+                began=began,
             )
             return
         # Workers are not started to find that nothing is left to do.
@@ -263,6 +267,7 @@ class Study(ShownInNotebooks):
             callbacks=callbacks,
             should_stop=should_stop,
             seconds=config.seconds,
+            began=began,
         )
 
     def _open_store(self) -> Store:
