@@ -352,7 +352,9 @@ def table(found: dict[str, Any]) -> str:
 
 
 def opponents(against: dict[str, Any]) -> list[str]:
-    """The gaps to each other method, as lines of a Markdown table."""
+    """The gaps to each other method, as lines of a Markdown table; one sentence where there is none."""
+    if not against:
+        return ["No other method but the dense head; name some with --methods."]
     sets = list(next(iter(against.values()))["sets"])
     lines = [
         f"| BA, guided minus | mean | {' | '.join(sets)} | budgets | p (Holm) |",

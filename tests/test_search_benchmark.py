@@ -268,3 +268,17 @@ def test_parts_that_are_unknown_or_not_there_are_refused(bench, monkeypatch, cap
         bench.main()
     assert stopped.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_beside_the_dense_head_alone_there_are_figures_and_a_sentence(bench):
+    rows = [
+        row("dense", read=WIDTH, test=0.8),
+        row("guided", read=10, validation=0.7, test=0.7, fitness=0.5, share=0.1),
+        row("guided", read=WIDTH, validation=0.8, test=0.9, fitness=0.4, share=1.0),
+    ]
+    found = bench.figures(rows, [], {"blobs": WIDTH}, {"blobs": 4}, Settings(seeds=1, shares=SHARES))
+    assert found["against"] == {}
+    assert found["single_minus_dense"]["sets"]["blobs"] == pytest.approx(10)
+    text = bench.table(found)
+    assert text.startswith("No other method but the dense head; name some with --methods.")
+    assert '"blobs": 1.0' in text
