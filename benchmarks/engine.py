@@ -7,8 +7,8 @@ Every figure is a ratio within one run, the median of several repeats:
     paper_speedup       `paper` recipe, candidates at 50 % active: plain loop / engine, a candidate (>= 8)
     search_ratio        `fast` recipe, published genetic search of 200 evaluations with its report / one plain-loop
                         evaluation of 600 epochs (<= 0.5)
-    guided_ratio        the guided search alone / the same (<= 1)
-    guided_run_ratio    with its report, which trains every member of the front with several seeds (no bound)
+    guided_ratio        the guided search alone / the same (<= 1); not with --quick
+    guided_run_ratio    with its report, which trains every member of the front with several seeds (no bound); likewise
     flop_fraction       `fast` recipe, FLOP/s on compact sizes / peak of torch.mm, same precision (>= 0.3)
     active_cost         `fast` recipe, 10 % active / 100 % active (<= 0.25)
     search_overhead     everything but training, share of the published run (<= 0.05)
@@ -201,21 +201,19 @@ def main() -> None:
     half = float(np.median(shares[:, 1])) / count
     flops = counted_flops(features, fast, 0.5) * count / shares[:, 1]
     peaks = 10 * 2 * peak_size(device) ** 3 / shares[:, 3]
-    runs = []
+    published, guided, loops = [], [], []
     for _ in range(1 if args.quick else 3):
-        (loop,) = seconds_in_turn([plain_work(features, epochs, device)], 1)[0]
-        total, inside, _ = search_run(features, EVALUATIONS, device, {})
-        whole, _, search = search_run(features, EVALUATIONS, device, GUIDED)
-        runs.append((total, inside, whole, search, loop / epochs))
-    totals, insides, wholes, searches, loops = np.array(runs).T
+        loops.append(seconds_in_turn([plain_work(features, epochs, device)], 1)[0, 0] / epochs * EPOCHS)
+        published.append(search_run(features, EVALUATIONS, device, {}))
+        if not args.quick:
+            guided.append(search_run(features, EVALUATIONS, device, GUIDED))
+    totals, inside, _ = np.array(published).T
     figures = {
         "paper_speedup": float(np.median(speedups)),
-        "search_ratio": float(np.median(totals / (loops * EPOCHS))),
-        "guided_ratio": float(np.median(searches / (loops * EPOCHS))),
-        "guided_run_ratio": float(np.median(wholes / (loops * EPOCHS))),
+        "search_ratio": float(np.median(totals / loops)),
         "flop_fraction": float(np.median(flops / peaks)),
         "active_cost": float(np.median(shares[:, 0] / shares[:, 2])),
-        "search_overhead": float(np.median(1 - insides / totals)),
+        "search_overhead": float(np.median(1 - inside / totals)),
     }
     peak = float(np.median(peaks))
     bounds = {
@@ -232,7 +230,13 @@ def main() -> None:
     print(f"plain loop {1000 * plain:.1f} ms an epoch, engine {1000 * engine:.2f} ms an epoch and candidate (paper)")
     print(f"fast: {1000 * half:.0f} ms a candidate at 50 %")
     print(f"{EVALUATIONS} evaluations with their report in {np.median(totals):.1f} s, as published")
-    print(f"guided in {np.median(wholes):.1f} s, of which the search takes {np.median(searches):.1f} s")
+    if guided:
+        wholes, _, searches = np.array(guided).T
+        figures |= {
+            "guided_ratio": float(np.median(searches / loops)),
+            "guided_run_ratio": float(np.median(wholes / loops)),
+        }
+        print(f"guided in {np.median(wholes):.1f} s, of which the search takes {np.median(searches):.1f} s")
     print(f"peak of torch.mm: {peak / 1e9:.0f} GFLOP/s")
     print(f"{'figure':20s}{'value':>10s}   bound")
     for name, value in figures.items():
